@@ -1,0 +1,96 @@
+/* The grant page: one page shared by the daemon and one worker, and the messages beside it.
+ *
+ * A worker may put work on the GPU only while its page says so. Looking costs a lane one relaxed load; all
+ * else is off the path of a call.
+ *
+ *                     daemon                      daemon
+ *      ┌──────┐  grants   ┌──────┐ others wait ┌───────────┐
+ *      │ NONE ├──────────►│ HELD ├────────────►│ CONTENDED │
+ *      └──▲───┘           └──┬───┘◄────────────┴────┬──────┘
+ *         │                  │       they left      │ daemon: quantum over, or a higher class waits
+ *         │ worker: drained  ▼ daemon               ▼ worker: nothing left to run
+ *         └────────────────┤ REVOKED ├◄─────────────┘
+ *
+ * Every change is a compare-and-swap of the whole word. The generation counts grants, so that a release that
+ * crosses a new grant on its way is recognised. After the worker has set NONE it sends
+ * WORKER_RELEASED with the generation, and only then may the daemon grant anew.
+ *
+ * The daemon gives a grant to a VM: each worker of that VM that wants it finds it in its own page. */
+#ifndef VGPU_WIRE_GRANT_H
+#define VGPU_WIRE_GRANT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define GRANT_PAGE_BYTES 4096
+
+enum grant_state {
+    GRANT_NONE = 0,      /* must not submit */
+    GRANT_HELD = 1,      /* may submit for as long as it likes: nobody else wants the GPU */
+    GRANT_CONTENDED = 2, /* may submit, gives back as soon as it has nothing left to run */
+    GRANT_REVOKED = 3,   /* must not submit; drains and gives back */
+};
+
+#define GRANT_STATE_BITS 2u
+#define GRANT_STATE_MASK 3u
+
+static inline uint32_t grant_word(uint32_t generation, enum grant_state state)
+{
+    return generation << GRANT_STATE_BITS | (uint32_t)state;
+}
+static inline enum grant_state grant_word_state(uint32_t word)
+{
+    return (enum grant_state)(word & GRANT_STATE_MASK);
+}
+static inline uint32_t grant_word_generation(uint32_t word)
+{
+    return word >> GRANT_STATE_BITS;
+}
+
+struct grant_page {
+    /* grant_word(). Writers: daemon and worker, by compare-and-swap along the arrows above; release on write,
+     * acquire on the read that opens the gate. Also a futex word: every change wakes all waiters (a shared
+     * futex, not FUTEX_PRIVATE_FLAG). */
+    _Alignas(64) _Atomic uint32_t word;
+
+    /* Counters for people, written by the worker alone, relaxed; the daemon only reads. */
+    _Alignas(64) _Atomic uint64_t calls;  /* calls executed */
+    _Atomic uint64_t gpu_calls;           /* of these, calls that put work on the GPU */
+    _Atomic uint64_t device_memory_bytes; /* device memory the guest process holds */
+};
+_Static_assert(sizeof(struct grant_page) <= GRANT_PAGE_BYTES, "the grant page is one page");
+
+/* What daemon and worker say on the control socket (AF_UNIX, SOCK_SEQPACKET), one struct a packet. Both are
+ * the same build of the same project and trust each other's layout; the daemon still ignores a
+ * message that makes no sense in its state. */
+enum control_type {
+    CONTROL_READY = 1, /* worker: the driver is loaded, the guest has been welcomed */
+    CONTROL_WANT,      /* worker: a call waits for the grant. Sent once until granted */
+    CONTROL_RELEASED,  /* worker: drained, the page says NONE. generation: the grant given back;
+                        * value: enum release_reason */
+    CONTROL_END,       /* daemon: tell the guest `text` and exit (VM removed, GPU gone, shutdown) */
+    CONTROL_FAILED,    /* worker: cannot serve this guest; text says why. The worker then exits */
+};
+
+enum release_reason {
+    RELEASE_IDLE = 1, /* given back early: nothing left to run */
+    RELEASE_REVOKED,  /* the daemon took it back */
+    RELEASE_EXIT,     /* never sent: the daemon's own word for a worker that ended holding it */
+};
+
+struct control_message {
+    uint32_t type;
+    uint32_t generation;
+    uint64_t value;
+    char text[240];
+};
+
+/* What a worker is started with: `vgpu-worker --driver=LIBCUDA_PATH_OR_NAME --vm=VM_UUID --gpu=GPU_UUID`,
+ * with CUDA_VISIBLE_DEVICES=GPU_UUID in its environment and these descriptors. */
+enum worker_fd {
+    WORKER_FD_GUEST = 3,   /* the guest's connection, as accepted */
+    WORKER_FD_CONTROL = 4, /* its end of the control socket */
+    WORKER_FD_GRANT = 5,   /* memfd of one grant page */
+};
+
+#endif

@@ -1,0 +1,121 @@
+/* The things vgpu speaks of: GPUs, VMs, pools, grants and changes, as plain values.
+ *
+ * Texts are UTF-8, NUL-terminated, held in the struct itself; an empty text means "not known" or "none".
+ * Timestamps for people are UTC text "YYYY-MM-DD HH:MM:SS", as the database has them; names ending
+ * in _us are microseconds. */
+#ifndef VGPU_TYPES_H
+#define VGPU_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Sizes of texts, the terminating NUL included. */
+#define VGPU_VM_UUID_BYTES     65  /* 64 characters, see vgpu_parse_vm_uuid() */
+#define VGPU_VM_NAME_BYTES     257 /* 64 characters of up to 4 bytes */
+#define VGPU_GPU_UUID_BYTES    96
+#define VGPU_GPU_NAME_BYTES    96
+#define VGPU_PCI_ADDRESS_BYTES 20 /* 0000:01:00.0 */
+#define VGPU_POOLS_BYTES       27 /* each letter at most once */
+#define VGPU_TIMESTAMP_BYTES   20
+#define VGPU_REASON_BYTES      160
+#define VGPU_USER_BYTES        64
+
+#define VGPU_VM_ID_MAX 2147483647
+
+/* A number that the hardware may not give. value means nothing unless known is true. */
+struct vgpu_optional {
+    bool known;
+    int64_t value;
+};
+
+enum vgpu_gpu_status {
+    VGPU_GPU_ONLINE = 0,  /* a driver serves it */
+    VGPU_GPU_OFFLINE = 1, /* vanished, or on the PCI bus without a driver: see reason */
+    VGPU_GPU_ERROR = 2,   /* the driver sees it but it does not work: see reason */
+};
+
+enum vgpu_priority {
+    VGPU_PRIORITY_LOW = 0,
+    VGPU_PRIORITY_MEDIUM = 1,
+    VGPU_PRIORITY_HIGH = 2,
+};
+#define VGPU_PRIORITY_COUNT 3
+
+struct vgpu_gpu {
+    /* The NVML index when first seen, from then on bound to gpu_uuid. */
+    int32_t gpu_id;
+    /* As NVML gives it, "GPU-...". A GPU that only the PCI bus shows is "PCI-0000:01:00.0" until a driver
+     * gives its UUID; it stays the same GPU. */
+    char gpu_uuid[VGPU_GPU_UUID_BYTES];
+    char gpu_name[VGPU_GPU_NAME_BYTES];
+    char pci_address[VGPU_PCI_ADDRESS_BYTES]; /* 0000:01:00.0, lower case */
+    /* Letters of the pools it serves, the primary one first, the others in order of the alphabet. */
+    char pools[VGPU_POOLS_BYTES];
+    struct vgpu_optional memory_total_mib;
+    struct vgpu_optional memory_used_mib;
+    struct vgpu_optional utilization_percent;
+    struct vgpu_optional temperature_c;
+    struct vgpu_optional power_mw;
+    enum vgpu_gpu_status status;
+    char reason[VGPU_REASON_BYTES]; /* why it is not online */
+    char created_at[VGPU_TIMESTAMP_BYTES];
+    char updated_at[VGPU_TIMESTAMP_BYTES];
+    char last_seen_at[VGPU_TIMESTAMP_BYTES]; /* last time a scan found it */
+};
+
+struct vgpu_vm {
+    int32_t vm_id; /* 1..VGPU_VM_ID_MAX, unique */
+    char vm_uuid[VGPU_VM_UUID_BYTES];
+    char vm_name[VGPU_VM_NAME_BYTES]; /* never empty: "VM-<vm_id>" when none was given */
+    char pool;                        /* 'A'..'Z' */
+    enum vgpu_priority priority;
+    uint32_t vsock_cid; /* 0: none */
+    /* The GPU of its pool that serves it: the one with fewest VMs when it came, and it stays there for as
+     * long as that GPU serves the pool and is online, or no other does. Not known: its pool has no GPU. */
+    struct vgpu_optional gpu_id;
+    char created_at[VGPU_TIMESTAMP_BYTES];
+    char updated_at[VGPU_TIMESTAMP_BYTES];
+};
+
+struct vgpu_pool {
+    char pool;
+    uint32_t gpu_count; /* GPUs that serve it, online or not */
+    uint32_t vm_count;
+    uint32_t vm_count_by_priority[VGPU_PRIORITY_COUNT]; /* index: enum vgpu_priority */
+};
+
+/* One grant that has ended. Times are microseconds since 1970 (UTC). */
+struct vgpu_grant {
+    int64_t grant_id; /* rises with time; 0 in a grant not yet stored */
+    char vm_uuid[VGPU_VM_UUID_BYTES];
+    char vm_name[VGPU_VM_NAME_BYTES]; /* as it was then */
+    int32_t gpu_id;
+    enum vgpu_priority priority;
+    int64_t asked_us;
+    int64_t got_us;
+    int64_t gave_back_us;
+    char reason[32]; /* why it ended: "idle", "revoked", "exit", ... */
+};
+
+/* One change of the configuration: one row per field that changed. */
+struct vgpu_change {
+    int64_t change_id; /* rises with time */
+    int64_t at_us;     /* microseconds since 1970 (UTC) */
+    int64_t uid;       /* the user's number on the host */
+    char user_name[VGPU_USER_BYTES];
+    char action[24];  /* "register-vm", "update-vm", "remove-vm", "register-gpu", "assign-gpu", ... */
+    char subject[80]; /* "vm abc123", "gpu 0", "pool C" */
+    char field[24];   /* "pool", "priority", ...; empty where the whole thing came or went */
+    char old_value[VGPU_VM_NAME_BYTES];
+    char new_value[VGPU_VM_NAME_BYTES];
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,263 @@
+/* libvgpu: the configuration of a vgpu host (GPUs, pools, VMs) and what its daemon is doing.
+ *
+ * Errors. Every function that can fail returns an enum vgpu_status and, when err is not NULL, fills in *err
+ * on failure: one line that names the thing, says what is wrong and what to do. On failure nothing has
+ * changed, and out parameters are untouched. An answered change is on disk: it survives a crash of the
+ * program and of the machine.
+ *
+ * Ownership. A list comes back as one array from malloc and is given back with vgpu_free(); an empty list is
+ * NULL with count 0. Structs hold their texts themselves. Pointers passed in are only used during the call.
+ *
+ * Threads. A handle may be used by one thread at a time; several handles, in one process or in many, may
+ * be used at once. A handle does not survive fork().
+ *
+ * Changes act at once: after a change the library tells the daemon, if there is one, to look. */
+#ifndef VGPU_VGPU_H
+#define VGPU_VGPU_H
+
+#include <vgpu/error.h>
+#include <vgpu/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- The handle ---------------------------------------------------------------------------------- */
+
+struct vgpu;
+
+/* What is NULL comes from the environment (VGPU_STATE_DIR, VGPU_RUN_DIR, VGPU_DRIVER), else from the
+ * configuration file, else from the built-in default. */
+struct vgpu_options {
+    const char *config_file; /* default: VGPU_CONFIG, else /etc/vgpu/vgpu.conf */
+    const char *state_dir;   /* where vgpu.db is; default /var/lib/vgpu */
+    const char *run_dir;     /* where admin.sock is; default /run/vgpu */
+    const char *driver;      /* "nvidia" or "simulated"; default: nvidia where its driver is found */
+};
+
+/* Opens the configuration database, making it (and its directory, mode 0750, the file 0640) when absent and
+ * bringing an older one up to date. options may be NULL: all defaults.
+ * VGPU_ERR_PERMISSION, VGPU_ERR_CORRUPT, VGPU_ERR_VERSION (made by a newer vgpu), VGPU_ERR_BUSY, VGPU_ERR_IO.
+ */
+enum vgpu_status vgpu_open(const struct vgpu_options *options, struct vgpu **handle, struct vgpu_error *err);
+void vgpu_close(struct vgpu *handle); /* NULL is fine; rolls back what vgpu_begin() began */
+
+/* Gives back an array that a function of this library returned. NULL is fine. */
+void vgpu_free(void *array);
+
+const char *vgpu_version(void);                        /* "0.1.0" */
+const char *vgpu_status_name(enum vgpu_status status); /* "ok", "not-found", ...: fixed words for programs */
+const char *
+vgpu_state_dir(const struct vgpu *handle); /* as settled by vgpu_open; lives as long as the handle */
+const char *vgpu_run_dir(const struct vgpu *handle);     /* likewise */
+const char *vgpu_driver_name(const struct vgpu *handle); /* "nvidia" or "simulated"; likewise */
+
+/* Makes the changes that follow one transaction: all of them or none. While it is open other writers wait
+ * (up to five seconds), so do not wait for a person inside. A change that fails inside leaves the ones before
+ * it in place; whoever began decides between commit and rollback. Does not nest (VGPU_ERR_USAGE). */
+enum vgpu_status vgpu_begin(struct vgpu *handle, struct vgpu_error *err);
+enum vgpu_status vgpu_commit(struct vgpu *handle, struct vgpu_error *err); /* failed: nothing has changed */
+void vgpu_rollback(struct vgpu *handle);
+
+/* ---- Words: what people write, checked in one place ------------------------------------------------ */
+
+/* A VM's identifier is a word of 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', that does not begin
+ * with '-' or '.'. A real UUID (8-4-4-4-12 hexadecimal digits) is put into canonical lower case;
+ * any other word is kept as it is. VGPU_ERR_USAGE otherwise. */
+enum vgpu_status vgpu_parse_vm_uuid(const char *text, char vm_uuid[VGPU_VM_UUID_BYTES],
+                                    struct vgpu_error *err);
+/* 1 to 64 characters of UTF-8, none of them a control character, not only white space. */
+enum vgpu_status vgpu_parse_vm_name(const char *text, char vm_name[VGPU_VM_NAME_BYTES],
+                                    struct vgpu_error *err);
+/* A decimal integer 1..VGPU_VM_ID_MAX, digits only. */
+enum vgpu_status vgpu_parse_vm_id(const char *text, int32_t *vm_id, struct vgpu_error *err);
+/* A decimal integer from 0 on, digits only. Whether there is such a GPU is not looked at. */
+enum vgpu_status vgpu_parse_gpu_id(const char *text, int32_t *gpu_id, struct vgpu_error *err);
+/* One letter A..Z; a small letter is taken as its capital. Whether there is such a pool is not looked at. */
+enum vgpu_status vgpu_parse_pool(const char *text, char *pool, struct vgpu_error *err);
+/* Letters with commas between them, "A,B": the primary pool first. */
+enum vgpu_status vgpu_parse_pools(const char *text, char pools[VGPU_POOLS_BYTES], struct vgpu_error *err);
+/* "low", "medium", "high", in any case, or "0", "1", "2". */
+enum vgpu_status vgpu_parse_priority(const char *text, enum vgpu_priority *priority, struct vgpu_error *err);
+
+const char *vgpu_priority_name(enum vgpu_priority priority);   /* "low", "medium", "high" */
+const char *vgpu_gpu_status_name(enum vgpu_gpu_status status); /* "online", "offline", "error" */
+
+/* ---- GPUs ------------------------------------------------------------------------------------------ */
+
+/* Looks for the physical GPUs of this host (NVML, else nvidia-smi, and the PCI bus), brings the database up
+ * to date and returns what was found now, by gpu_id. A stored GPU that was not found becomes
+ * offline in the database and is not in the list. VGPU_ERR_UNAVAILABLE: the driver is there but does not
+ * answer. */
+enum vgpu_status vgpu_scan_gpus(struct vgpu *handle, struct vgpu_gpu **gpus, size_t *count,
+                                struct vgpu_error *err);
+
+/* Adds one GPU to the database, or brings the stored one with the same gpu_uuid (or the same PCI address,
+ * where one of the two has no UUID of its own yet) up to date. Of *gpu everything counts but pools and the
+ * timestamps; gpu_id is a wish, a taken or negative one becomes the lowest free. registered (may be
+ * NULL) gets the row as stored. */
+enum vgpu_status vgpu_register_gpu(struct vgpu *handle, const struct vgpu_gpu *gpu,
+                                   struct vgpu_gpu *registered, struct vgpu_error *err);
+
+/* All stored GPUs, by gpu_id, with the values of the last scan. pool: only those that serve it; 0: all. */
+enum vgpu_status vgpu_list_gpus(struct vgpu *handle, char pool, struct vgpu_gpu **gpus, size_t *count,
+                                struct vgpu_error *err);
+/* One stored GPU, with the values of the last scan. VGPU_ERR_NOT_FOUND. */
+enum vgpu_status vgpu_get_gpu(struct vgpu *handle, int32_t gpu_id, struct vgpu_gpu *gpu,
+                              struct vgpu_error *err);
+
+/* As vgpu_get_gpu, with memory, utilisation, temperature, power and status asked from the driver now.
+ * Nothing is stored. Where the driver does not know the GPU, it is offline with the reason. */
+enum vgpu_status vgpu_get_gpu_status(struct vgpu *handle, int32_t gpu_id, struct vgpu_gpu *gpu,
+                                     struct vgpu_error *err);
+/* The same for many at once: fills in what is live in each of the count GPUs of a list. */
+enum vgpu_status vgpu_refresh_gpus(struct vgpu *handle, struct vgpu_gpu *gpus, size_t count,
+                                   struct vgpu_error *err);
+
+/* Makes the GPU serve this pool, and no other. VGPU_ERR_NOT_FOUND: no such GPU or pool. */
+enum vgpu_status vgpu_assign_gpu_to_pool(struct vgpu *handle, int32_t gpu_id, char pool,
+                                         struct vgpu_error *err);
+/* Makes the GPU serve exactly these pools, the first as its primary one: "A", "AB" (time-sliced between the
+ * VMs of both), "" for none. */
+enum vgpu_status vgpu_assign_gpu_to_pools(struct vgpu *handle, int32_t gpu_id, const char *pools,
+                                          struct vgpu_error *err);
+
+/* ---- Pools ----------------------------------------------------------------------------------------- */
+
+/* By letter. A and B exist from the start. */
+enum vgpu_status vgpu_list_pools(struct vgpu *handle, struct vgpu_pool **pools, size_t *count,
+                                 struct vgpu_error *err);
+enum vgpu_status vgpu_add_pool(struct vgpu *handle, char pool, struct vgpu_error *err); /* VGPU_ERR_EXISTS */
+/* VGPU_ERR_BUSY while VMs or GPUs are in it; VGPU_ERR_USAGE for A and B, which stay. */
+enum vgpu_status vgpu_remove_pool(struct vgpu *handle, char pool, struct vgpu_error *err);
+
+/* ---- VMs ------------------------------------------------------------------------------------------- */
+
+struct vgpu_vm_registration {
+    const char *vm_uuid; /* checked and put into canonical form as by vgpu_parse_vm_uuid */
+    const char *vm_name; /* NULL: "VM-<vm_id>", also when its vm_id changes */
+    char pool;
+    enum vgpu_priority priority;
+    int32_t vm_id;      /* 0: the lowest free one */
+    uint32_t vsock_cid; /* 0: none; else 3 or more, unique */
+};
+
+/* registered (may be NULL) gets the row as stored. VGPU_ERR_EXISTS: the identifier, vm_id or vsock_cid is
+ * taken, the message names the VM that has it. VGPU_ERR_NOT_FOUND: no such pool. */
+enum vgpu_status vgpu_register_vm(struct vgpu *handle, const struct vgpu_vm_registration *registration,
+                                  struct vgpu_vm *registered, struct vgpu_error *err);
+
+/* vm_uuid in any form that vgpu_parse_vm_uuid takes. VGPU_ERR_NOT_FOUND. */
+enum vgpu_status vgpu_get_vm(struct vgpu *handle, const char *vm_uuid, struct vgpu_vm *vm,
+                             struct vgpu_error *err);
+
+struct vgpu_vm_filter {
+    char pool;    /* 0: any */
+    int priority; /* enum vgpu_priority; -1: any */
+};
+/* By vm_id. filter may be NULL: all. */
+enum vgpu_status vgpu_list_vms(struct vgpu *handle, const struct vgpu_vm_filter *filter, struct vgpu_vm **vms,
+                               size_t *count, struct vgpu_error *err);
+
+enum vgpu_vm_field {
+    VGPU_VM_POOL = 1 << 0,
+    VGPU_VM_PRIORITY = 1 << 1,
+    VGPU_VM_ID = 1 << 2,
+    VGPU_VM_NAME = 1 << 3,
+    VGPU_VM_VSOCK_CID = 1 << 4,
+};
+struct vgpu_vm_update {
+    uint32_t fields; /* enum vgpu_vm_field, ORed: the members below that count */
+    char pool;
+    enum vgpu_priority priority;
+    int32_t vm_id;
+    const char *vm_name; /* NULL: back to "VM-<vm_id>" */
+    uint32_t vsock_cid;  /* 0: none */
+};
+/* Changes the fields named, all of them or none. updated (may be NULL) gets the row as stored. */
+enum vgpu_status vgpu_update_vm(struct vgpu *handle, const char *vm_uuid, const struct vgpu_vm_update *update,
+                                struct vgpu_vm *updated, struct vgpu_error *err);
+
+/* removed (may be NULL) gets the row as it was. Its guest processes lose the GPU. VGPU_ERR_NOT_FOUND. */
+enum vgpu_status vgpu_remove_vm(struct vgpu *handle, const char *vm_uuid, struct vgpu_vm *removed,
+                                struct vgpu_error *err);
+
+/* ---- All of it, at one moment ------------------------------------------------------------------------ */
+
+struct vgpu_snapshot {
+    struct vgpu_gpu *gpus; /* by gpu_id */
+    size_t gpu_count;
+    struct vgpu_vm *vms; /* by vm_id */
+    size_t vm_count;
+    struct vgpu_pool *pools; /* by letter */
+    size_t pool_count;
+};
+/* What is stored, read in one transaction: the three lists fit together. */
+enum vgpu_status vgpu_get_snapshot(struct vgpu *handle, struct vgpu_snapshot *snapshot,
+                                   struct vgpu_error *err);
+void vgpu_snapshot_fini(struct vgpu_snapshot *snapshot); /* frees the lists and empties it */
+
+/* ---- History --------------------------------------------------------------------------------------- */
+
+struct vgpu_history_filter {
+    const char *vm_uuid; /* NULL: any VM */
+    int32_t gpu_id;      /* -1: any GPU (grants only) */
+    size_t limit;        /* the newest so many; 0: all that are kept */
+};
+/* Grants that have ended, oldest first. The daemon writes them every second or so. filter may be NULL. */
+enum vgpu_status vgpu_list_grants(struct vgpu *handle, const struct vgpu_history_filter *filter,
+                                  struct vgpu_grant **grants, size_t *count, struct vgpu_error *err);
+/* Changes of the configuration, oldest first. filter may be NULL. */
+enum vgpu_status vgpu_list_changes(struct vgpu *handle, const struct vgpu_history_filter *filter,
+                                   struct vgpu_change **changes, size_t *count, struct vgpu_error *err);
+
+/* ---- Live: what only the daemon knows ---------------------------------------------------------------- */
+
+struct vgpu_live_waiting {
+    char vm_uuid[VGPU_VM_UUID_BYTES];
+    enum vgpu_priority priority;
+    uint64_t waiting_us;
+};
+
+struct vgpu_live_gpu {
+    int32_t gpu_id;
+    char gpu_uuid[VGPU_GPU_UUID_BYTES];
+    char holder[VGPU_VM_UUID_BYTES];   /* vm_uuid; empty: nobody holds it */
+    uint64_t held_us;                  /* for so long; 0 when nobody holds it */
+    uint64_t generation;               /* grants of this GPU since the daemon started */
+    struct vgpu_live_waiting *waiting; /* first to be served first */
+    size_t waiting_count;
+};
+
+/* Counted since the daemon started. */
+struct vgpu_live_vm {
+    char vm_uuid[VGPU_VM_UUID_BYTES];
+    uint32_t processes; /* guest processes connected now */
+    uint64_t grants;
+    uint64_t wait_us;             /* time spent waiting for a grant, in all */
+    uint64_t hold_us;             /* time spent holding one, in all */
+    uint64_t calls;               /* calls executed */
+    uint64_t gpu_calls;           /* of these, calls that put work on the GPU */
+    uint64_t device_memory_bytes; /* held now */
+};
+
+struct vgpu_live {
+    char version[32]; /* of the daemon */
+    int64_t pid;
+    uint64_t uptime_us;
+    char driver[16]; /* "nvidia" or "simulated" */
+    struct vgpu_live_gpu *gpus;
+    size_t gpu_count;
+    struct vgpu_live_vm *vms; /* registered VMs that have had a guest process */
+    size_t vm_count;
+};
+
+/* Asks the daemon. VGPU_ERR_UNAVAILABLE: none is running (or it does not answer within two seconds);
+ * VGPU_ERR_PERMISSION: this user may not ask it. */
+enum vgpu_status vgpu_get_live(struct vgpu *handle, struct vgpu_live *live, struct vgpu_error *err);
+void vgpu_live_fini(struct vgpu_live *live); /* frees the lists and empties it */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

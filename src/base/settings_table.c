@@ -1,0 +1,49 @@
+#include "base/settings.h"
+
+#include "base/settings_value.h"
+
+#include <assert.h>
+#include <stdint.h>
+
+#define US_PER_MS INT64_C(1000)
+#define US_PER_S  INT64_C(1000000)
+
+static const char *const driver_choices[] = {"nvidia", "simulated", NULL}; /* enum setting_driver */
+static const char *const log_choices[] = {"error", "warning", "info", "debug", NULL}; /* enum log_level */
+
+static const struct setting_description table[SETTING_COUNT] = {
+    [SETTING_STATE_DIR] = {"state_dir", SETTING_TYPE_PATH, "/var/lib/vgpu", 0, 0, NULL,
+                           "folder of what must survive a restart: the database vgpu.db"},
+    [SETTING_RUN_DIR] = {"run_dir", SETTING_TYPE_PATH, "/run/vgpu", 0, 0, NULL,
+                         "folder of the sockets: admin.sock and guests/<vm_uuid>.sock"},
+    [SETTING_DRIVER] = {"driver", SETTING_TYPE_CHOICE, NULL, 0, 0, driver_choices,
+                        "the GPU driver underneath; nvidia where one is loaded, else simulated"},
+    [SETTING_LOG_LEVEL] = {"log_level", SETTING_TYPE_CHOICE, "info", 0, 0, log_choices,
+                           "most detailed messages to log"},
+    [SETTING_QUANTUM] = {"quantum", SETTING_TYPE_DURATION, "20ms", US_PER_MS, 60 * US_PER_S, NULL,
+                         "how long a VM may keep a GPU while another of its class waits"},
+    [SETTING_AGEING] = {"ageing", SETTING_TYPE_DURATION, "2s", 0, 3600 * US_PER_S, NULL,
+                        "a waiting VM rises one class each time this passes; 0 never"},
+    [SETTING_DRAIN_TIMEOUT] = {"drain_timeout", SETTING_TYPE_DURATION, "10s", US_PER_MS, 3600 * US_PER_S,
+                               NULL, "how long a VM that must give back a GPU may take to finish its work"},
+    [SETTING_GUEST_SOCKET_MODE] = {"guest_socket_mode", SETTING_TYPE_MODE, "0660", 0, 0777, NULL,
+                                   "permissions of a VM's socket: who may open it is that VM"},
+    [SETTING_GUEST_SOCKET_OWNER] = {"guest_socket_owner", SETTING_TYPE_STRING, "", 0, 255, NULL,
+                                    "user or user:group that owns a VM's socket; empty for the daemon's own"},
+    [SETTING_LISTEN_VSOCK_PORT] = {"listen_vsock_port", SETTING_TYPE_INTEGER, "0", 0, UINT32_MAX - 1, NULL,
+                                   "vsock port for guests, VMs being known by their CID; 0 for none"},
+    [SETTING_LISTEN_TCP] = {"listen_tcp", SETTING_TYPE_STRING, "", 0, 255, NULL,
+                            "HOST:PORT for guests over TCP; empty for none"},
+    [SETTING_MAX_GUESTS_PER_VM] = {"max_guests_per_vm", SETTING_TYPE_INTEGER, "64", 1, 65536, NULL,
+                                   "guest processes one VM may have at a time"},
+    [SETTING_MAX_GUESTS] = {"max_guests", SETTING_TYPE_INTEGER, "1024", 1, 65536, NULL,
+                            "guest processes the host serves at a time"},
+    [SETTING_SPIN_US] = {"spin_us", SETTING_TYPE_INTEGER, "50", 0, 10000, NULL,
+                         "microseconds a lane of a worker looks for the next call before it sleeps"},
+};
+
+const struct setting_description *settings_describe(enum setting_key key)
+{
+    assert((unsigned)key < SETTING_COUNT);
+    return &table[key];
+}

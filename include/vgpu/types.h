@@ -82,11 +82,30 @@ struct vgpu_vm {
     char updated_at[VGPU_TIMESTAMP_BYTES];
 };
 
+/* Members of a VM that can be changed; ORed together. */
+enum vgpu_vm_field {
+    VGPU_VM_POOL = 1 << 0,
+    VGPU_VM_PRIORITY = 1 << 1,
+    VGPU_VM_ID = 1 << 2,
+    VGPU_VM_NAME = 1 << 3,
+    VGPU_VM_VSOCK_CID = 1 << 4,
+};
+
 struct vgpu_pool {
     char pool;
     uint32_t gpu_count; /* GPUs that serve it, online or not */
     uint32_t vm_count;
     uint32_t vm_count_by_priority[VGPU_PRIORITY_COUNT]; /* index: enum vgpu_priority */
+};
+
+/* All that is configured, at one moment. */
+struct vgpu_snapshot {
+    struct vgpu_gpu *gpus; /* by gpu_id */
+    size_t gpu_count;
+    struct vgpu_vm *vms; /* by vm_id */
+    size_t vm_count;
+    struct vgpu_pool *pools; /* by letter */
+    size_t pool_count;
 };
 
 /* One grant that has ended. Times are microseconds since 1970 (UTC). */

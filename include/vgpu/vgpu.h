@@ -159,13 +159,6 @@ struct vgpu_vm_filter {
 enum vgpu_status vgpu_list_vms(struct vgpu *handle, const struct vgpu_vm_filter *filter, struct vgpu_vm **vms,
                                size_t *count, struct vgpu_error *err);
 
-enum vgpu_vm_field {
-    VGPU_VM_POOL = 1 << 0,
-    VGPU_VM_PRIORITY = 1 << 1,
-    VGPU_VM_ID = 1 << 2,
-    VGPU_VM_NAME = 1 << 3,
-    VGPU_VM_VSOCK_CID = 1 << 4,
-};
 struct vgpu_vm_update {
     uint32_t fields; /* enum vgpu_vm_field, ORed: the members below that count */
     char pool;
@@ -184,14 +177,6 @@ enum vgpu_status vgpu_remove_vm(struct vgpu *handle, const char *vm_uuid, struct
 
 /* ---- All of it, at one moment ------------------------------------------------------------------------ */
 
-struct vgpu_snapshot {
-    struct vgpu_gpu *gpus; /* by gpu_id */
-    size_t gpu_count;
-    struct vgpu_vm *vms; /* by vm_id */
-    size_t vm_count;
-    struct vgpu_pool *pools; /* by letter */
-    size_t pool_count;
-};
 /* What is stored, read in one transaction: the three lists fit together. */
 enum vgpu_status vgpu_get_snapshot(struct vgpu *handle, struct vgpu_snapshot *snapshot,
                                    struct vgpu_error *err);

@@ -20,7 +20,7 @@
 
 struct store;
 
-/* How long a lock held by another process is waited for. */
+/* How long a lock held by another process is waited for, unless store_set_busy_timeout() says otherwise. */
 #define STORE_BUSY_TIMEOUT_MS 5000
 
 /* Opens, or makes, the database file. Its directory is made with mode 0750 when absent (one level), the file
@@ -31,6 +31,9 @@ void store_close(struct store *store); /* NULL is fine; rolls back */
 
 /* Who is written into the history of changes; without it getuid() and its name. */
 void store_set_actor(struct store *store, int64_t uid, const char *user_name);
+
+/* For who must not wait long, as an event loop. */
+void store_set_busy_timeout(struct store *store, int timeout_ms);
 
 /* True when another connection (another process) has committed since the last call, or at the first
  * call. Costs one pragma, no disk access: fit for polling several times a second. */
@@ -83,7 +86,7 @@ enum vgpu_status store_get_vm(struct store *store, const char *vm_uuid, struct v
 /* By vm_id. pool 0: any; priority -1: any. */
 enum vgpu_status store_list_vms(struct store *store, char pool, int priority, struct vgpu_vm **vms,
                                 size_t *count, struct vgpu_error *err);
-/* fields: enum vgpu_vm_field of <vgpu/vgpu.h>, which members of *values count. updated may be NULL. */
+/* fields: enum vgpu_vm_field, which members of *values count. updated may be NULL. */
 enum vgpu_status store_update_vm(struct store *store, const char *vm_uuid, uint32_t fields,
                                  const struct vgpu_vm *values, struct vgpu_vm *updated,
                                  struct vgpu_error *err);
@@ -93,18 +96,10 @@ enum vgpu_status store_remove_vm(struct store *store, const char *vm_uuid, struc
 
 /* ---- All of it ----------------------------------------------------------------------------------- */
 
-struct store_snapshot {
-    struct vgpu_gpu *gpus; /* by gpu_id */
-    size_t gpu_count;
-    struct vgpu_vm *vms; /* by vm_id */
-    size_t vm_count;
-    struct vgpu_pool *pools; /* by letter */
-    size_t pool_count;
-};
 /* Read in one transaction: the lists fit together. The three arrays are the caller's, freed by _fini. */
-enum vgpu_status store_get_snapshot(struct store *store, struct store_snapshot *snapshot,
+enum vgpu_status store_get_snapshot(struct store *store, struct vgpu_snapshot *snapshot,
                                     struct vgpu_error *err);
-void store_snapshot_fini(struct store_snapshot *snapshot);
+void store_snapshot_fini(struct vgpu_snapshot *snapshot);
 
 /* ---- History ------------------------------------------------------------------------------------- */
 

@@ -11,11 +11,26 @@
  *         │ worker: drained  ▼ daemon               ▼ worker: nothing left to run
  *         └────────────────┤ REVOKED ├◄─────────────┘
  *
- * Every change is a compare-and-swap of the whole word. The generation counts grants, so that a release that
- * crosses a new grant on its way is recognised. After the worker has set NONE it sends
- * WORKER_RELEASED with the generation, and only then may the daemon grant anew.
+ * Every change is a compare-and-swap of the whole word. The generation counts the grants of this page, and
+ * the daemon raises it with each. After the worker has set NONE it sends CONTROL_RELEASED with the
+ * generation, and only then may the daemon grant anew. A message can cross a change of the page on its way,
+ * so each names the generation it speaks of and counts only while that is still the page's:
  *
- * The daemon gives a grant to a VM: each worker of that VM that wants it finds it in its own page. */
+ *   WANT crosses a grant        two lanes asked for the same NONE: the second finds it answered, and is
+ * dropped WANT overtakes RELEASED     a lane saw NONE before the other lane's RELEASED was sent: it is kept,
+ * and answered after the RELEASED REVOKED crosses a release   the daemon's compare-and-swap finds NONE: the
+ * RELEASED is on its way already RELEASED comes twice        the second names a generation that is not held
+ * any more, and is dropped
+ *
+ * A page that says what no arrow leads to is a broken worker: the daemon kills it.
+ *
+ * The daemon gives a grant to a VM: each worker of that VM that wants it finds it in its own page, and one
+ * that wants it later, while the VM still holds it unrevoked, gets it at once. The VM has given back when
+ * all its workers have. The grant of a worker that ends, however it ends, is over when its process
+ * has been reaped: then the driver has stopped its work.
+ *
+ * A worker that finds the control socket closed has lost its daemon: it tells its guest so if it can
+ * and exits at once, without waiting for work in flight. */
 #ifndef VGPU_WIRE_GRANT_H
 #define VGPU_WIRE_GRANT_H
 
@@ -65,10 +80,12 @@ _Static_assert(sizeof(struct grant_page) <= GRANT_PAGE_BYTES, "the grant page is
  * message that makes no sense in its state. */
 enum control_type {
     CONTROL_READY = 1, /* worker: the driver is loaded, the guest has been welcomed */
-    CONTROL_WANT,      /* worker: a call waits for the grant. Sent once until granted */
+    CONTROL_WANT,      /* worker: a call waits for the grant. Sent once until granted. generation: that of the
+                        * word that said NONE */
     CONTROL_RELEASED,  /* worker: drained, the page says NONE. generation: the grant given back;
                         * value: enum release_reason */
-    CONTROL_END,       /* daemon: tell the guest `text` and exit (VM removed, GPU gone, shutdown) */
+    CONTROL_END,       /* daemon: tell the guest `text` and exit (VM removed, GPU gone, shutdown). Who has not
+                        * within a few seconds is killed */
     CONTROL_FAILED,    /* worker: cannot serve this guest; text says why. The worker then exits */
 };
 

@@ -122,7 +122,7 @@ static enum vgpu_status read_choice(int64_t *number, const struct setting_descri
 static void write_bound(char *text, size_t size, enum setting_type type, int64_t bound)
 {
     if (type == SETTING_TYPE_MODE)
-        snprintf(text, size, "0%llo", (unsigned long long)bound);
+        snprintf(text, size, "%#llo", (unsigned long long)bound);
     else if (type != SETTING_TYPE_DURATION || bound == 0)
         snprintf(text, size, "%lld", (long long)bound);
     else if (bound % 1000000 == 0)

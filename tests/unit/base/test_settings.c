@@ -62,7 +62,7 @@ static void an_empty_file_leaves_the_defaults(void **state)
     assert_string_equal(settings_text(settings, SETTING_RUN_DIR), "/run/vgpu");
     assert_int_equal(settings_duration_us(settings, SETTING_QUANTUM), 20000);
     assert_int_equal(settings_mode(settings, SETTING_GUEST_SOCKET_MODE), 0660);
-    assert_string_equal(settings_text(settings, SETTING_LISTEN_TCP), "");
+    assert_null(settings_list(settings, SETTING_LISTEN_TCP)[0]);
     assert_string_equal(settings_source(settings, SETTING_QUANTUM), "built-in default");
     settings_destroy(settings);
 }
@@ -91,7 +91,7 @@ static void the_file_is_forgiving_about_layout(void **state)
                                      "listen_tcp = \"host:1 # 2\"  # quoted\n\tguest_socket_owner = a#b\n"
                                      "max_guests =12");
     assert_int_equal(settings_duration_us(settings, SETTING_QUANTUM), 1500000);
-    assert_string_equal(settings_text(settings, SETTING_LISTEN_TCP), "host:1 # 2");
+    assert_string_equal(settings_list(settings, SETTING_LISTEN_TCP)[0], "host:1 # 2");
     assert_string_equal(settings_text(settings, SETTING_GUEST_SOCKET_OWNER), "a#b");
     assert_int_equal(settings_integer(settings, SETTING_MAX_GUESTS), 12);
     settings_destroy(settings);

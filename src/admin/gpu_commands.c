@@ -1,0 +1,242 @@
+/* scan-gpus, list-gpus, show-gpu, assign-gpu. */
+#include <inttypes.h>
+#include <string.h>
+#include <vgpu/vgpu.h>
+
+#include "admin/commands.h"
+#include "admin/describe.h"
+#include "admin/format.h"
+#include "admin/table.h"
+#include "admin/text.h"
+
+static const struct vgpu_gpu *find_in_list(const struct vgpu_gpu *gpus, size_t count, int32_t gpu_id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (gpus[i].gpu_id == gpu_id)
+            return &gpus[i];
+    return NULL;
+}
+
+/* GPUs of earlier scans that this one did not find: silence about them would look like all is well. */
+static void print_missing(FILE *out, const struct vgpu_gpu *found, size_t found_count,
+                          const struct vgpu_gpu *known, size_t known_count)
+{
+    bool any = false;
+    for (size_t i = 0; i < known_count; i++) {
+        if (find_in_list(found, found_count, known[i].gpu_id) != NULL)
+            continue;
+        if (!any)
+            fputs("\nKnown from before, not found now:\n", out);
+        any = true;
+        describe_gpu_line(out, &known[i]);
+    }
+}
+
+enum vgpu_status run_scan_gpus(const struct command_context *context, struct vgpu_error *err)
+{
+    struct vgpu_gpu *found = NULL;
+    struct vgpu_gpu *known = NULL;
+    size_t found_count = 0;
+    size_t known_count = 0;
+    enum vgpu_status status = vgpu_scan_gpus(context->vgpu, &found, &found_count, err);
+    if (status == VGPU_OK)
+        status = vgpu_list_gpus(context->vgpu, 0, &known, &known_count, err);
+    if (status == VGPU_OK) {
+        char count[DESCRIBE_BYTES];
+        describe_count(count, found_count, "GPU");
+        if (found_count > 0)
+            fprintf(context->out, "Found %s:\n", count);
+        else
+            fprintf(context->out,
+                    "Found 0 GPUs: neither the %s driver nor the PCI bus shows one; check with nvidia-smi "
+                    "and lspci\n",
+                    vgpu_driver_name(context->vgpu));
+        for (size_t i = 0; i < found_count; i++)
+            describe_gpu_line(context->out, &found[i]);
+        print_missing(context->out, found, found_count, known, known_count);
+    }
+    vgpu_free(known);
+    vgpu_free(found);
+    return status;
+}
+
+static const struct table_column gpu_columns[] = {
+    {.heading = "GPU", .align = TABLE_RIGHT},
+    {.heading = "NAME", .narrowest = 12},
+    {.heading = "PCI"},
+    {.heading = "POOL"},
+    {.heading = "MEMORY", .align = TABLE_RIGHT},
+    {.heading = "USED", .align = TABLE_RIGHT, .optional = 3},
+    {.heading = "UTIL", .align = TABLE_RIGHT, .optional = 2},
+    {.heading = "TEMP", .align = TABLE_RIGHT, .optional = 4},
+    {.heading = "VMS", .align = TABLE_RIGHT, .optional = 1},
+    {.heading = "STATUS", .narrowest = 10},
+};
+
+static void add_memory(struct table *table, struct vgpu_optional mib)
+{
+    char text[FORMAT_BYTES];
+    table_add(table, mib.known ? format_memory(text, (uint64_t)mib.value) : NULL);
+}
+
+static void add_number(struct table *table, struct vgpu_optional number, const char *unit)
+{
+    char text[DESCRIBE_BYTES];
+    table_add(table, number.known ? describe_number(text, number, unit) : NULL);
+}
+
+static void add_gpu_row(struct table *table, const struct vgpu_snapshot *snapshot, const struct vgpu_gpu *gpu)
+{
+    char text[DESCRIBE_BYTES];
+    table_addf(table, "%" PRId32, gpu->gpu_id);
+    table_add(table, gpu->gpu_name);
+    table_add(table, gpu->pci_address);
+    table_add(table, gpu->pools);
+    add_memory(table, gpu->memory_total_mib);
+    add_memory(table, gpu->memory_used_mib);
+    add_number(table, gpu->utilization_percent, "%");
+    add_number(table, gpu->temperature_c, "°C");
+    table_addf(table, "%zu", snapshot_count_gpu_vms(snapshot, gpu->gpu_id).total);
+    table_add(table, describe_gpu_status(text, gpu));
+}
+
+static void print_no_gpu(FILE *out, char pool)
+{
+    if (pool != 0)
+        fprintf(out, "Pool %c has no GPU; assign one with 'vgpu-admin assign-gpu --gpu-id=<id> --pool=%c'\n",
+                pool, pool);
+    else
+        fputs("No GPU is known; look for GPUs with 'vgpu-admin scan-gpus'\n", out);
+}
+
+enum vgpu_status run_list_gpus(const struct command_context *context, struct vgpu_error *err)
+{
+    char pool = arguments_letter(context->arguments, OPTION_POOL);
+    struct vgpu_snapshot snapshot = {0};
+    struct vgpu_error note;
+    size_t shown = 0;
+    enum vgpu_status status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
+    if (status == VGPU_OK)
+        status = snapshot_require_pool(&snapshot, pool, err);
+    if (status == VGPU_OK) {
+        struct table *table = table_create(gpu_columns, sizeof gpu_columns / sizeof gpu_columns[0]);
+        snapshot_refresh(context->vgpu, &snapshot, &note);
+        for (size_t i = 0; i < snapshot.gpu_count; i++) {
+            if (pool != 0 && strchr(snapshot.gpus[i].pools, pool) == NULL)
+                continue;
+            add_gpu_row(table, &snapshot, &snapshot.gpus[i]);
+            shown++;
+        }
+        if (shown == 0)
+            print_no_gpu(context->out, pool);
+        else
+            status = table_print(table, context->out, context->width, err);
+        describe_note(context->out, &note);
+        table_destroy(table);
+    }
+    vgpu_snapshot_fini(&snapshot);
+    return status;
+}
+
+static void print_gpu_vms(FILE *out, size_t width, const struct vgpu_snapshot *snapshot, int32_t gpu_id)
+{
+    struct text_flow flow = {.out = out, .width = width > 0 ? width : 80, .indent = 4};
+    text_flow_put(&flow, "  VMs: ");
+    bool any = false;
+    for (size_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vgpu_vm *vm = &snapshot->vms[i];
+        if (!vm->gpu_id.known || vm->gpu_id.value != gpu_id)
+            continue;
+        if (any)
+            text_flow_put(&flow, ", ");
+        any = true;
+        text_flow_put(&flow, vm->vm_name);
+    }
+    text_flow_put(&flow, any ? "\n" : "none\n");
+}
+
+static void print_memory_mib(FILE *out, const struct vgpu_gpu *gpu)
+{
+    char total[DESCRIBE_BYTES];
+    char used[DESCRIBE_BYTES];
+    fprintf(out, "  Memory (exact): %s total, %s used\n",
+            describe_number(total, gpu->memory_total_mib, " MiB"),
+            describe_number(used, gpu->memory_used_mib, " MiB"));
+}
+
+enum vgpu_status run_show_gpu(const struct command_context *context, struct vgpu_error *err)
+{
+    int32_t gpu_id = (int32_t)arguments_number(context->arguments, OPTION_GPU_ID);
+    struct vgpu_gpu gpu;
+    struct vgpu_snapshot snapshot = {0};
+    FILE *out = context->out;
+    enum vgpu_status status = vgpu_get_gpu_status(context->vgpu, gpu_id, &gpu, err);
+    if (status == VGPU_OK)
+        status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
+    if (status == VGPU_OK) {
+        describe_gpu_block(out, &snapshot, &gpu);
+        print_gpu_vms(out, context->width, &snapshot, gpu_id);
+        fprintf(out, "  UUID: %s\n", gpu.gpu_uuid);
+        print_memory_mib(out, &gpu);
+        if (gpu.power_mw.known)
+            fprintf(out, "  Power: %.1f W\n", (double)gpu.power_mw.value / 1000);
+        else
+            fputs("  Power: unknown\n", out);
+        fprintf(out, "  First Seen: %s UTC\n", gpu.created_at);
+        fprintf(out, "  Last Seen: %s UTC\n", gpu.last_seen_at);
+    }
+    vgpu_snapshot_fini(&snapshot);
+    return status;
+}
+
+/* "pool A", "pools A and B". */
+static void print_pool_letters(FILE *out, const char *pools)
+{
+    fputs(pools[1] == '\0' ? "pool " : "pools ", out);
+    for (const char *pool = pools; *pool != '\0'; pool++)
+        fprintf(out, "%s%c", pool == pools ? "" : pool[1] == '\0' ? " and " : ", ", *pool);
+}
+
+/* Pools that had this GPU and now have none: their VMs cannot run anything. */
+static void print_orphaned_pools(const struct command_context *context, const char *pools_before)
+{
+    struct vgpu_pool *pools = NULL;
+    size_t count = 0;
+    /* The change is made and told; that this cannot be read is no failure of it. */
+    if (*pools_before == '\0' || vgpu_list_pools(context->vgpu, &pools, &count, NULL) != VGPU_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        char vms[DESCRIBE_BYTES];
+        if (strchr(pools_before, pools[i].pool) == NULL || pools[i].gpu_count > 0 || pools[i].vm_count == 0)
+            continue;
+        fprintf(context->out,
+                "Pool %c has no GPU now and its %s cannot run; give it one with 'vgpu-admin assign-gpu "
+                "--gpu-id=<id> --pool=%c'\n",
+                pools[i].pool, describe_count(vms, pools[i].vm_count, "VM"), pools[i].pool);
+    }
+    vgpu_free(pools);
+}
+
+enum vgpu_status run_assign_gpu(const struct command_context *context, struct vgpu_error *err)
+{
+    int32_t gpu_id = (int32_t)arguments_number(context->arguments, OPTION_GPU_ID);
+    const char *pools = arguments_text(context->arguments, OPTION_POOLS);
+    struct vgpu_gpu before;
+    FILE *out = context->out;
+    enum vgpu_status status = vgpu_get_gpu(context->vgpu, gpu_id, &before, err);
+    if (status == VGPU_OK)
+        status = vgpu_assign_gpu_to_pools(context->vgpu, gpu_id, pools, err);
+    if (status != VGPU_OK)
+        return status;
+    fprintf(out, "GPU %" PRId32 " (", gpu_id);
+    text_put(out, describe_gpu_name(&before), SIZE_MAX);
+    fputs(") now serves ", out);
+    print_pool_letters(out, pools);
+    if (before.pools[0] != '\0' && strcmp(before.pools, pools) != 0) {
+        fputs("; before: ", out);
+        print_pool_letters(out, before.pools);
+    }
+    fputc('\n', out);
+    print_orphaned_pools(context, before.pools);
+    return VGPU_OK;
+}

@@ -1,0 +1,161 @@
+/* register-vm, set-pool, set-priority, set-vm-id, update-vm, remove-vm. */
+#include <inttypes.h>
+#include <string.h>
+#include <vgpu/vgpu.h>
+
+#include "admin/commands.h"
+#include "admin/describe.h"
+#include "admin/text.h"
+
+/* "VM-1 (abc123)". */
+static void print_vm_label(FILE *out, const struct vgpu_vm *vm)
+{
+    text_put(out, vm->vm_name, SIZE_MAX);
+    fprintf(out, " (%s)", vm->vm_uuid);
+}
+
+/* Ends the line with what serves the VM now, and says what is to be done where nothing does. */
+static void print_served_by(const struct command_context *context, const struct vgpu_vm *vm)
+{
+    FILE *out = context->out;
+    struct vgpu_gpu gpu;
+    if (!vm->gpu_id.known) {
+        fprintf(out,
+                "\nPool %c has no GPU, so the VM cannot run yet; assign one with 'vgpu-admin assign-gpu "
+                "--gpu-id=<id> --pool=%c'\n",
+                vm->pool, vm->pool);
+        return;
+    }
+    fprintf(out, ", served by GPU %" PRId64, vm->gpu_id.value);
+    /* The change is made and told; that a name cannot be read is no failure of it. */
+    if (vgpu_get_gpu(context->vgpu, (int32_t)vm->gpu_id.value, &gpu, NULL) == VGPU_OK) {
+        fputs(" (", out);
+        text_put(out, describe_gpu_name(&gpu), SIZE_MAX);
+        fputc(')', out);
+    }
+    fputc('\n', out);
+}
+
+enum vgpu_status run_register_vm(const struct command_context *context, struct vgpu_error *err)
+{
+    const struct arguments *arguments = context->arguments;
+    struct vgpu_vm_registration registration = {
+        .vm_uuid = arguments_text(arguments, OPTION_VM_UUID),
+        .vm_name = arguments_text(arguments, OPTION_VM_NAME),
+        .pool = arguments_letter(arguments, OPTION_POOL),
+        .priority = (enum vgpu_priority)arguments_number(arguments, OPTION_PRIORITY),
+        .vm_id = (int32_t)arguments_number(arguments, OPTION_VM_ID),
+        .vsock_cid = (uint32_t)arguments_number(arguments, OPTION_VSOCK_CID),
+    };
+    struct vgpu_vm vm;
+    FILE *out = context->out;
+    enum vgpu_status status = vgpu_register_vm(context->vgpu, &registration, &vm, err);
+    if (status == VGPU_OK) {
+        fputs("Registered ", out);
+        print_vm_label(out, &vm);
+        fprintf(out, ": VM ID %" PRId32 ", pool %c, priority %s", vm.vm_id, vm.pool,
+                vgpu_priority_name(vm.priority));
+        print_served_by(context, &vm);
+    }
+    return status;
+}
+
+/* One "pool B (was A)" after another; a field that was asked for and is the same is said to be so. */
+struct change_list {
+    FILE *out;
+    bool any;
+};
+
+static void print_change(struct change_list *changes, const char *field, const char *now, const char *before)
+{
+    bool same = strcmp(now, before) == 0;
+    fprintf(changes->out, "%s %s ", changes->any ? "," : ":", field);
+    text_put(changes->out, now, SIZE_MAX);
+    fputs(same ? " (as before)" : " (was ", changes->out);
+    if (!same) {
+        text_put(changes->out, before, SIZE_MAX);
+        fputc(')', changes->out);
+    }
+    changes->any = true;
+}
+
+static void print_number_change(struct change_list *changes, const char *field, uint32_t now, uint32_t before)
+{
+    char now_text[16];
+    char before_text[16] = "none";
+    snprintf(now_text, sizeof now_text, "%" PRIu32, now);
+    if (before != 0)
+        snprintf(before_text, sizeof before_text, "%" PRIu32, before);
+    print_change(changes, field, now_text, before_text);
+}
+
+static void print_update(const struct command_context *context, uint32_t fields, const struct vgpu_vm *before,
+                         const struct vgpu_vm *now)
+{
+    FILE *out = context->out;
+    struct change_list changes = {.out = out};
+    print_vm_label(out, now);
+    if (fields & VGPU_VM_POOL)
+        print_change(&changes, "pool", (char[]){now->pool, '\0'}, (char[]){before->pool, '\0'});
+    if (fields & VGPU_VM_PRIORITY)
+        print_change(&changes, "priority", vgpu_priority_name(now->priority),
+                     vgpu_priority_name(before->priority));
+    if (fields & VGPU_VM_ID)
+        print_number_change(&changes, "VM ID", (uint32_t)now->vm_id, (uint32_t)before->vm_id);
+    if (strcmp(now->vm_name, before->vm_name) != 0)
+        print_change(&changes, "name", now->vm_name, before->vm_name);
+    if (fields & VGPU_VM_VSOCK_CID)
+        print_number_change(&changes, "vsock CID", now->vsock_cid, before->vsock_cid);
+    if (fields & VGPU_VM_POOL)
+        print_served_by(context, now);
+    else
+        fputc('\n', out);
+}
+
+/* Every command that changes a VM: what is given is what changes. */
+enum vgpu_status run_update_vm(const struct command_context *context, struct vgpu_error *err)
+{
+    static const struct {
+        enum option_id option;
+        uint32_t field;
+    } fields[] = {{OPTION_POOL, VGPU_VM_POOL},
+                  {OPTION_PRIORITY, VGPU_VM_PRIORITY},
+                  {OPTION_VM_ID, VGPU_VM_ID},
+                  {OPTION_VM_NAME, VGPU_VM_NAME},
+                  {OPTION_VSOCK_CID, VGPU_VM_VSOCK_CID}};
+    const struct arguments *arguments = context->arguments;
+    const char *vm_uuid = arguments_text(arguments, OPTION_VM_UUID);
+    struct vgpu_vm_update wanted = {
+        .pool = arguments_letter(arguments, OPTION_POOL),
+        .priority = (enum vgpu_priority)arguments_number(arguments, OPTION_PRIORITY),
+        .vm_id = (int32_t)arguments_number(arguments, OPTION_VM_ID),
+        .vm_name = arguments_text(arguments, OPTION_VM_NAME),
+        .vsock_cid = (uint32_t)arguments_number(arguments, OPTION_VSOCK_CID),
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (arguments_has(arguments, fields[i].option))
+            wanted.fields |= fields[i].field;
+    struct vgpu_vm before;
+    struct vgpu_vm now;
+    enum vgpu_status status = vgpu_get_vm(context->vgpu, vm_uuid, &before, err);
+    if (status == VGPU_OK)
+        status = vgpu_update_vm(context->vgpu, vm_uuid, &wanted, &now, err);
+    if (status == VGPU_OK)
+        print_update(context, wanted.fields, &before, &now);
+    return status;
+}
+
+enum vgpu_status run_remove_vm(const struct command_context *context, struct vgpu_error *err)
+{
+    struct vgpu_vm vm;
+    FILE *out = context->out;
+    enum vgpu_status status =
+        vgpu_remove_vm(context->vgpu, arguments_text(context->arguments, OPTION_VM_UUID), &vm, err);
+    if (status == VGPU_OK) {
+        fputs("Removed ", out);
+        print_vm_label(out, &vm);
+        fprintf(out, ": it was VM ID %" PRId32 ", pool %c, priority %s\n", vm.vm_id, vm.pool,
+                vgpu_priority_name(vm.priority));
+    }
+    return status;
+}

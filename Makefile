@@ -60,9 +60,9 @@ lint: all
 sanitize: setup
 	@tools/sanitize
 
-bundle:
+bundle: all
 	@tools/setup --bundle
-	@packaging/bundle $(VERSION)
+	@packaging/bundle $(BUILD) $(VERSION)
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan build-bundle dist

@@ -20,24 +20,25 @@ static void trim_partial_character(char *text)
         text[start - 1] = '\0';
 }
 
-enum vgpu_status error_set(struct vgpu_error *err, enum vgpu_status status, const char *format, ...)
+void error_record(struct vgpu_error *err, enum vgpu_status status, const char *format, ...)
 {
     if (err == NULL)
-        return status;
+        return;
+    int saved = errno;
     va_list args;
     va_start(args, format);
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
     trim_partial_character(err->message);
     err->status = status;
-    return status;
+    errno = saved;
 }
 
-enum vgpu_status error_set_errno(struct vgpu_error *err, enum vgpu_status status, const char *format, ...)
+void error_record_errno(struct vgpu_error *err, enum vgpu_status status, const char *format, ...)
 {
     int saved = errno;
     if (err == NULL)
-        return status;
+        return;
     va_list args;
     va_start(args, format);
     int used = vsnprintf(err->message, sizeof err->message, format, args);
@@ -46,5 +47,5 @@ enum vgpu_status error_set_errno(struct vgpu_error *err, enum vgpu_status status
         snprintf(err->message + used, sizeof err->message - (size_t)used, ": %s", strerror(saved));
     trim_partial_character(err->message);
     err->status = status;
-    return status;
+    errno = saved;
 }

@@ -37,6 +37,8 @@ static enum vgpu_status fail_corrupt(struct store *store, struct vgpu_error *err
 static enum vgpu_status fail_system(struct store *store, struct vgpu_error *err)
 {
     int number = sqlite3_system_errno(store->db);
+    if (number == 0)
+        number = store->step_errno;
     if (number == EACCES || number == EPERM || number == EROFS)
         return fail_permission(store, err);
     if (number == ENOSPC || number == EDQUOT || number == EFBIG)
@@ -85,7 +87,9 @@ enum vgpu_status store_fail(struct store *store, int result, struct vgpu_error *
 
 enum vgpu_status store_execute(struct store *store, const char *sql, struct vgpu_error *err)
 {
+    errno = 0;
     int result = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+    store->step_errno = errno;
     return result == SQLITE_OK ? VGPU_OK : store_fail(store, result, err);
 }
 
@@ -259,7 +263,9 @@ bool query_row(struct query *query)
 {
     if (query->result != SQLITE_OK && query->result != SQLITE_ROW)
         return false;
+    errno = 0;
     query->result = sqlite3_step(query->statement);
+    query->store->step_errno = errno;
     return query->result == SQLITE_ROW;
 }
 

@@ -33,6 +33,7 @@ struct store {
     size_t statement_count;
 
     int busy_timeout_ms;
+    int step_errno;            /* of the last statement: SQLite keeps none of its own where COMMIT fails */
     uint64_t lock_deadline_ns; /* of the wait going on, CLOCK_MONOTONIC */
     bool explicit_transaction; /* between store_begin and its end */
 

@@ -1,0 +1,115 @@
+#include "fake_library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/program.h"
+#include "base/error.h"
+
+struct fake_library fake;
+
+enum vgpu_status __wrap_vgpu_open(const struct vgpu_options *options, struct vgpu **handle,
+                                  struct vgpu_error *err);
+void __wrap_vgpu_close(struct vgpu *handle);
+enum vgpu_status __wrap_vgpu_get_snapshot(struct vgpu *handle, struct vgpu_snapshot *snapshot,
+                                          struct vgpu_error *err);
+void __wrap_vgpu_snapshot_fini(struct vgpu_snapshot *snapshot);
+enum vgpu_status __wrap_vgpu_refresh_gpus(struct vgpu *handle, struct vgpu_gpu *gpus, size_t count,
+                                          struct vgpu_error *err);
+enum vgpu_status __wrap_vgpu_get_live(struct vgpu *handle, struct vgpu_live *live, struct vgpu_error *err);
+void __wrap_vgpu_live_fini(struct vgpu_live *live);
+enum vgpu_status __wrap_vgpu_list_grants(struct vgpu *handle, const struct vgpu_history_filter *filter,
+                                         struct vgpu_grant **grants, size_t *count, struct vgpu_error *err);
+
+static enum vgpu_status answer(enum vgpu_status status, struct vgpu_error *err)
+{
+    return status == VGPU_OK ? VGPU_OK : error_set(err, status, "the fake said so");
+}
+
+enum vgpu_status __wrap_vgpu_open(const struct vgpu_options *options, struct vgpu **handle,
+                                  struct vgpu_error *err)
+{
+    fake.opened++;
+    *handle = NULL;
+    return answer(fake.open_status, err);
+}
+
+void __wrap_vgpu_close(struct vgpu *handle)
+{
+}
+
+enum vgpu_status __wrap_vgpu_get_snapshot(struct vgpu *handle, struct vgpu_snapshot *snapshot,
+                                          struct vgpu_error *err)
+{
+    *snapshot = fake.snapshot;
+    return VGPU_OK;
+}
+
+void __wrap_vgpu_snapshot_fini(struct vgpu_snapshot *snapshot)
+{
+}
+
+enum vgpu_status __wrap_vgpu_refresh_gpus(struct vgpu *handle, struct vgpu_gpu *gpus, size_t count,
+                                          struct vgpu_error *err)
+{
+    return answer(fake.refresh_status, err);
+}
+
+enum vgpu_status __wrap_vgpu_get_live(struct vgpu *handle, struct vgpu_live *live, struct vgpu_error *err)
+{
+    if (fake.live_status == VGPU_OK)
+        *live = fake.live;
+    return answer(fake.live_status, err);
+}
+
+void __wrap_vgpu_live_fini(struct vgpu_live *live)
+{
+}
+
+enum vgpu_status __wrap_vgpu_list_grants(struct vgpu *handle, const struct vgpu_history_filter *filter,
+                                         struct vgpu_grant **grants, size_t *count, struct vgpu_error *err)
+{
+    fake.last_filter = *filter;
+    *count = fake.grant_count;
+    *grants = NULL;
+    if (fake.grant_count > 0) {
+        *grants = malloc(fake.grant_count * sizeof **grants);
+        memcpy(*grants, fake.grants, fake.grant_count * sizeof **grants);
+    }
+    return VGPU_OK;
+}
+
+int fake_run_words(const char *const *words, size_t width, char **out, char **errors)
+{
+    size_t count = 0;
+    size_t out_length = 0;
+    size_t errors_length = 0;
+    while (words[count] != NULL)
+        count++;
+    char **argv = calloc(count + 2, sizeof *argv);
+    argv[0] = strdup("vgpu-admin");
+    for (size_t i = 0; i < count; i++)
+        argv[i + 1] = strdup(words[i]);
+    FILE *out_stream = open_memstream(out, &out_length);
+    FILE *error_stream = open_memstream(errors, &errors_length);
+    int status = (int)program_run((int)count + 1, argv, out_stream, width, error_stream);
+    fclose(out_stream);
+    fclose(error_stream);
+    for (size_t i = 0; i <= count; i++)
+        free(argv[i]);
+    free(argv);
+    return status;
+}
+
+int fake_run(const char *command_line, size_t width, char **out, char **errors)
+{
+    const char *words[32] = {0};
+    char *copy = strdup(command_line);
+    size_t count = 0;
+    for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
+        words[count++] = word;
+    int status = fake_run_words(words, width, out, errors);
+    free(copy);
+    return status;
+}

@@ -36,7 +36,7 @@ const char *describe_gpu_status(char buffer[DESCRIBE_BYTES], const struct vgpu_g
 const char *describe_pools(char buffer[DESCRIBE_BYTES], const char *pools)
 {
     if (*pools == '\0')
-        return strcpy(buffer, "none");
+        return "none";
     size_t used = 0;
     for (const char *pool = pools; *pool != '\0'; pool++)
         used += (size_t)snprintf(buffer + used, DESCRIBE_BYTES - used, pool == pools ? "%c" : ", %c", *pool);
@@ -51,7 +51,7 @@ const char *describe_memory(char buffer[DESCRIBE_BYTES], const struct vgpu_gpu *
     char used[FORMAT_BYTES];
     char free_now[FORMAT_BYTES];
     if (!gpu->memory_total_mib.known)
-        return strcpy(buffer, "unknown");
+        return "unknown";
     uint64_t total_mib = (uint64_t)gpu->memory_total_mib.value;
     uint64_t used_mib = (uint64_t)gpu->memory_used_mib.value;
     format_memory(total, total_mib);
@@ -72,7 +72,7 @@ const char *describe_memory(char buffer[DESCRIBE_BYTES], const struct vgpu_gpu *
 const char *describe_number(char buffer[DESCRIBE_BYTES], struct vgpu_optional number, const char *unit)
 {
     if (!number.known)
-        return strcpy(buffer, "unknown");
+        return "unknown";
     snprintf(buffer, DESCRIBE_BYTES, "%" PRId64 "%s", number.value, unit);
     return buffer;
 }
@@ -143,11 +143,11 @@ const char *describe_pool_gpus(char buffer[DESCRIBE_BYTES], const struct vgpu_sn
         if (strchr(snapshot->gpus[i].pools, pool) == NULL)
             continue;
         if (used + 24 > DESCRIBE_BYTES) {
-            strcpy(buffer + used, ", ...");
+            snprintf(buffer + used, DESCRIBE_BYTES - used, ", ...");
             return buffer;
         }
         used += (size_t)snprintf(buffer + used, DESCRIBE_BYTES - used, "%sGPU %" PRId32, used > 0 ? ", " : "",
                                  snapshot->gpus[i].gpu_id);
     }
-    return used > 0 ? buffer : strcpy(buffer, "no GPU");
+    return used > 0 ? buffer : "no GPU";
 }

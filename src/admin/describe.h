@@ -1,5 +1,5 @@
 /* GPUs, VMs and pools in words: the pieces that several commands print. What is not known is said to be
- * "unknown", never shown as 0. Functions with a buffer fill it and return it. */
+ * "unknown", never shown as 0. What a function with a buffer returns lies in the buffer or is constant. */
 #ifndef VGPU_ADMIN_DESCRIBE_H
 #define VGPU_ADMIN_DESCRIBE_H
 

@@ -13,9 +13,9 @@ enum table_align { TABLE_LEFT, TABLE_RIGHT };
 
 struct table_column {
     const char *heading;
-    enum table_align align;
     size_t narrowest; /* columns it may be shrunk to; 0: never shrunk */
-    int optional;     /* 0: always shown; the highest is left out first when the terminal is narrow */
+    enum table_align align;
+    int optional; /* 0: always shown; the highest is left out first when the terminal is narrow */
 };
 
 struct table;

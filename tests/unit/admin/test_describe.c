@@ -83,7 +83,7 @@ static void pool_gpus_never_overflow(void **state)
     assert_string_equal(describe_pool_gpus(buffer, &snapshot, 'A'), "no GPU");
     for (int i = 0; i < 1000; i++) {
         gpus[i].gpu_id = i;
-        strcpy(gpus[i].pools, i == 3 || i == 7 ? "BA" : "B");
+        snprintf(gpus[i].pools, sizeof gpus[i].pools, "%s", i == 3 || i == 7 ? "BA" : "B");
     }
     assert_string_equal(describe_pool_gpus(buffer, &snapshot, 'A'), "GPU 3, GPU 7");
     describe_pool_gpus(buffer, &snapshot, 'B');

@@ -47,8 +47,8 @@ static int set_up(void **state)
                                 .temperature_c = known(65)};
     gpus[1] = gpus[0];
     gpus[1].gpu_id = 1;
-    strcpy(gpus[1].pci_address, "0000:02:00.0");
-    strcpy(gpus[1].pools, "B");
+    snprintf(gpus[1].pci_address, sizeof gpus[1].pci_address, "%s", "0000:02:00.0");
+    snprintf(gpus[1].pools, sizeof gpus[1].pools, "%s", "B");
     gpus[1].memory_used_mib = known(30720);
     gpus[1].utilization_percent = known(30);
     gpus[1].temperature_c = known(58);
@@ -168,7 +168,7 @@ static void what_the_hardware_does_not_give_is_unknown(void **state)
     gpus[0].utilization_percent.known = false;
     gpus[0].temperature_c.known = false;
     gpus[0].status = VGPU_GPU_OFFLINE;
-    strcpy(gpus[0].reason, "no driver is loaded");
+    snprintf(gpus[0].reason, sizeof gpus[0].reason, "%s", "no driver is loaded");
     assert_contains("status", 0,
                     "  Status: Offline (no driver is loaded)\n"
                     "  Memory: 80GB (use unknown)\n"

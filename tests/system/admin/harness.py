@@ -1,0 +1,104 @@
+"""A host of its own for one test of vgpu-admin: its directories, its simulated GPUs, its database."""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from pathlib import Path
+
+TWO_H100 = "NVIDIA H100 80GB PCIe*2"
+
+
+class Host:
+    """A temporary state and run directory and the environment that points vgpu-admin at them."""
+
+    def __init__(self, admin, gpus=TWO_H100):
+        self.admin = admin
+        # World-readable, so that a test may run the program as another user.
+        self.root = Path(tempfile.mkdtemp(prefix="vgpu-admin-"))
+        self.root.chmod(0o755)
+        self.state = self.root / "state"
+        self.run_dir = self.root / "run"
+        self.run_dir.mkdir()
+        self.database = self.state / "vgpu.db"
+        self.env = {key: value for key, value in os.environ.items() if not key.startswith("VGPU_SIM_")}
+        self.env.update(
+            VGPU_STATE_DIR=str(self.state),
+            VGPU_RUN_DIR=str(self.run_dir),
+            VGPU_CONFIG="/dev/null",
+            VGPU_DRIVER="simulated",
+            VGPU_SIM_GPUS=gpus,
+            LC_ALL="C",
+            TZ="UTC",
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for path in [self.root, self.state]:
+            if path.is_dir():
+                path.chmod(0o755)
+        shutil.rmtree(self.root)
+
+    def call(self, *words, env=None, **kwargs):
+        """Runs vgpu-admin with these words; returns the finished process, its output as bytes."""
+        return subprocess.run(
+            [self.admin, *words],
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+            **kwargs,
+        )
+
+    def expect(self, line):
+        """Runs a command line that must work and must say nothing on stderr; returns what it printed."""
+        done = self.call(*line.split())
+        if done.returncode != 0 or done.stderr:
+            raise AssertionError(f"vgpu-admin {line}: exit {done.returncode}, {done.stderr.decode()}")
+        return done.stdout.decode()
+
+    def dump(self):
+        """All that is stored, as one text; None where there is no database."""
+        if not self.database.exists():
+            return None
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
+            lines = list(connection.iterdump())
+            lines.append(str(connection.execute("PRAGMA user_version").fetchone()))
+        connection.close()
+        return "\n".join(lines)
+
+    def fingerprint(self):
+        """The bytes of the database file, for one that cannot be opened; None where there is none."""
+        if not self.database.is_file():
+            return None
+        return hashlib.sha256(self.database.read_bytes()).hexdigest()
+
+
+class Checks:
+    """Counts what was checked and what failed, and prints the failures."""
+
+    def __init__(self):
+        self.done = 0
+        self.failed = 0
+        self.skipped = []
+
+    def check(self, condition, what):
+        self.done += 1
+        if not condition:
+            self.failed += 1
+            print(f"FAILED: {what}")
+
+    def equal(self, got, expected, what):
+        self.check(got == expected, f"{what}\n--- expected\n{expected}\n--- got\n{got}")
+
+    def finish(self):
+        for what in self.skipped:
+            print(f"skipped: {what}")
+        print(f"{self.done} checks, {self.failed} failed, {len(self.skipped)} skipped")
+        return 1 if self.failed else 0

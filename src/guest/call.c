@@ -1,0 +1,164 @@
+#include "guest/call.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "guest/init.h"
+#include "guest/lane.h"
+#include "wire/own_calls.h"
+
+/* Forgotten calls sent so far by all threads: the next one's ticket. */
+static _Atomic uint64_t calls_forgotten;
+
+CUresult message_begin(struct message *message, enum call_number call, size_t body_bytes)
+{
+    struct guest_thread *thread = thread_self();
+    if (thread == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (call != CALL_device_info && !library_initialised())
+        return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = call_take_error();
+    if (result != CUDA_SUCCESS)
+        return result;
+    uint32_t bytes = (uint32_t)(sizeof(struct record_header) + ((body_bytes + 7) & ~(size_t)7));
+    if (body_bytes > RECORD_MAX_BYTES || bytes > RECORD_MAX_BYTES)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = lane_reserve(thread, bytes, &message->record);
+    if (result != CUDA_SUCCESS)
+        return result;
+    *message->record =
+        (struct record_header){.bytes = bytes, .call = (uint16_t)call, .body_bytes = (uint32_t)body_bytes};
+    message->thread = thread;
+    message->body = message->record + 1;
+    return CUDA_SUCCESS;
+}
+
+/* Errors after which a context returns nothing else. */
+static bool keeps_returning(CUresult result)
+{
+    switch (result) {
+    case CUDA_ERROR_ECC_UNCORRECTABLE:
+    case CUDA_ERROR_ILLEGAL_ADDRESS:
+    case CUDA_ERROR_LAUNCH_TIMEOUT:
+    case CUDA_ERROR_ASSERT:
+    case CUDA_ERROR_HARDWARE_STACK_ERROR:
+    case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+    case CUDA_ERROR_MISALIGNED_ADDRESS:
+    case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+    case CUDA_ERROR_INVALID_PC:
+    case CUDA_ERROR_LAUNCH_FAILED:
+    case CUDA_ERROR_TENSOR_MEMORY_LEAK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static _Atomic bool cautious;
+
+static CUresult seen(CUresult result)
+{
+    if (result != CUDA_SUCCESS && keeps_returning(result))
+        atomic_store_explicit(&cautious, true, memory_order_relaxed);
+    return result;
+}
+
+CUresult message_forget(struct message *message)
+{
+    if (atomic_load_explicit(&cautious, memory_order_relaxed))
+        return message_wait(message, NULL, 0);
+    message->record->ticket = atomic_fetch_add_explicit(&calls_forgotten, 1, memory_order_seq_cst);
+    return lane_commit(message->thread, message->record);
+}
+
+CUresult message_ask(struct message *message)
+{
+    message->record->flags = RECORD_WANTS_REPLY;
+    message->record->ticket = atomic_load_explicit(&calls_forgotten, memory_order_seq_cst);
+    return lane_commit(message->thread, message->record);
+}
+
+CUresult message_answer(struct message *message, void *reply, size_t reply_bytes)
+{
+    const struct reply_header *header;
+    CUresult result = lane_wait_answer(message->thread, &header);
+    if (result != CUDA_SUCCESS)
+        return result;
+    size_t have = header->body_bytes < reply_bytes ? header->body_bytes : reply_bytes;
+    if (have > 0)
+        memcpy(reply, header + 1, have);
+    if (reply_bytes > have)
+        memset((uint8_t *)reply + have, 0, reply_bytes - have);
+    return seen((CUresult)header->result);
+}
+
+CUresult message_wait(struct message *message, void *reply, size_t reply_bytes)
+{
+    CUresult result = message_ask(message);
+    return result == CUDA_SUCCESS ? message_answer(message, reply, reply_bytes) : result;
+}
+
+CUresult call_take_error(void)
+{
+    struct guest_thread *thread = thread_self();
+    return thread != NULL ? seen(lane_take_error(thread)) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+const void *message_reply(const struct message *message, size_t *bytes)
+{
+    const struct guest_thread *thread = message->thread;
+    const void *buffer = thread->lane != NULL ? (const void *)thread->lane->reply : thread->stream_reply;
+    const struct reply_header *header = buffer;
+    *bytes = header->body_bytes;
+    return header + 1;
+}
+
+static CUresult begin_with(struct message *message, enum call_number call, const void *request,
+                           size_t request_bytes, const void *tail, size_t tail_bytes)
+{
+    CUresult result = message_begin(message, call, request_bytes + tail_bytes);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (request_bytes > 0)
+        memcpy(message->body, request, request_bytes);
+    if (tail_bytes > 0)
+        memcpy((uint8_t *)message->body + request_bytes, tail, tail_bytes);
+    return CUDA_SUCCESS;
+}
+
+CUresult call_wait(enum call_number call, const void *request, size_t request_bytes, const void *tail,
+                   size_t tail_bytes, void *reply, size_t reply_bytes)
+{
+    struct message message;
+    CUresult result = begin_with(&message, call, request, request_bytes, tail, tail_bytes);
+    return result == CUDA_SUCCESS ? message_wait(&message, reply, reply_bytes) : result;
+}
+
+CUresult call_send(enum call_number call, const void *request, size_t request_bytes, const void *tail,
+                   size_t tail_bytes)
+{
+    struct message message;
+    CUresult result = begin_with(&message, call, request, request_bytes, tail, tail_bytes);
+    return result == CUDA_SUCCESS ? message_forget(&message) : result;
+}
+
+CUresult call_synchronize(enum call_number call, const void *request, size_t request_bytes)
+{
+    CUresult result = call_wait(call, request, request_bytes, NULL, 0, NULL, 0);
+    return result == CUDA_SUCCESS ? call_take_error() : result;
+}
+
+CUresult call_upload(const void *data, uint64_t bytes)
+{
+    for (uint64_t offset = 0; offset < bytes;) {
+        uint64_t part = bytes - offset < RECORD_INLINE_BYTES ? bytes - offset : RECORD_INLINE_BYTES;
+        struct request_upload request = {.total_bytes = bytes, .offset = offset};
+        CUresult result =
+            call_send(CALL_upload, &request, sizeof request, (const uint8_t *)data + offset, part);
+        if (result != CUDA_SUCCESS)
+            return result;
+        offset += part;
+    }
+    return CUDA_SUCCESS;
+}

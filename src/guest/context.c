@@ -1,0 +1,187 @@
+/* Contexts and the calling thread's stack of them. The stack is here; the worker's thread of this lane is
+ * told its top whenever that changes. */
+#include "guest/context.h"
+
+#include <stddef.h>
+
+#include "cuda_api.h"
+#include "guest/call.h"
+#include "guest/export.h"
+#include "guest/handle_table.h"
+#include "guest/init.h"
+#include "guest/thread.h"
+#include "guest/unsupported.h"
+#include "guest_forward.h"
+
+static CUcontext top(const struct guest_thread *thread)
+{
+    return thread->context_count > 0 ? thread->contexts[thread->context_count - 1] : NULL;
+}
+
+static bool alive(CUcontext context)
+{
+    return handle_alive(HANDLE_CONTEXT, (uintptr_t)context);
+}
+
+CUresult context_required(void)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct guest_thread *thread = thread_self();
+    if (thread == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (top(thread) == NULL)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    return alive(top(thread)) ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+/* Common beginning of the functions that work on the stack. */
+static CUresult stack_of_thread(struct guest_thread **thread)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    *thread = thread_self();
+    return *thread != NULL ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* The stack has changed. A context that is gone leaves nothing current in the worker. */
+static CUresult follow_top(const struct guest_thread *thread)
+{
+    CUcontext current = top(thread);
+    return forward_cuCtxSetCurrent(alive(current) ? current : NULL);
+}
+
+static CUresult push(struct guest_thread *thread, CUcontext context)
+{
+    if (thread->context_count == CONTEXT_STACK_DEPTH)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    thread->contexts[thread->context_count++] = context;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)
+{
+    struct guest_thread *thread;
+    CUresult result = stack_of_thread(&thread);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (thread->context_count == CONTEXT_STACK_DEPTH)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    result = forward_cuCtxCreate_v2(pctx, flags, dev);
+    return result == CUDA_SUCCESS ? push(thread, *pctx) : result;
+}
+
+VGPU_EXPORT CUresult cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *paramsArray, int numParams,
+                                    unsigned int flags, CUdevice dev)
+{
+    if (paramsArray != NULL && numParams > 0)
+        return not_supported("cuCtxCreate_v3 with execution affinity");
+    return cuCtxCreate_v2(pctx, flags, dev);
+}
+
+VGPU_EXPORT CUresult cuCtxCreate_v4(CUcontext *pctx, CUctxCreateParams *ctxCreateParams, unsigned int flags,
+                                    CUdevice dev)
+{
+    if (ctxCreateParams != NULL &&
+        ((ctxCreateParams->execAffinityParams != NULL && ctxCreateParams->numExecAffinityParams > 0) ||
+         ctxCreateParams->cigParams != NULL))
+        return not_supported("cuCtxCreate_v4 with parameters");
+    return cuCtxCreate_v2(pctx, flags, dev);
+}
+
+VGPU_EXPORT CUresult cuCtxDestroy_v2(CUcontext ctx)
+{
+    struct guest_thread *thread;
+    CUresult result = stack_of_thread(&thread);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!alive(ctx))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    result = forward_cuCtxDestroy_v2(ctx);
+    if (result == CUDA_SUCCESS && top(thread) == ctx) {
+        thread->context_count--;
+        result = follow_top(thread);
+    }
+    return result;
+}
+
+VGPU_EXPORT CUresult cuCtxPushCurrent_v2(CUcontext ctx)
+{
+    struct guest_thread *thread;
+    CUresult result = stack_of_thread(&thread);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!alive(ctx))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    result = push(thread, ctx);
+    return result == CUDA_SUCCESS ? follow_top(thread) : result;
+}
+
+VGPU_EXPORT CUresult cuCtxPopCurrent_v2(CUcontext *pctx)
+{
+    struct guest_thread *thread;
+    CUresult result = stack_of_thread(&thread);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (top(thread) == NULL)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (pctx != NULL)
+        *pctx = top(thread);
+    thread->context_count--;
+    return follow_top(thread);
+}
+
+VGPU_EXPORT CUresult cuCtxSetCurrent(CUcontext ctx)
+{
+    struct guest_thread *thread;
+    CUresult result = stack_of_thread(&thread);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (ctx == top(thread) && (ctx == NULL || alive(ctx)))
+        return CUDA_SUCCESS;
+    if (ctx != NULL && !alive(ctx))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (thread->context_count > 0)
+        thread->context_count--;
+    if (ctx != NULL)
+        push(thread, ctx); /* there is room: a place was empty or has just become so */
+    return follow_top(thread);
+}
+
+VGPU_EXPORT CUresult cuCtxGetCurrent(CUcontext *pctx)
+{
+    struct guest_thread *thread;
+    CUresult result = stack_of_thread(&thread);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (pctx == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    *pctx = top(thread);
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuCtxGetDevice(CUdevice *device)
+{
+    CUresult result = context_required();
+    if (result == CUDA_SUCCESS && device == NULL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *device = 0;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext ctx)
+{
+    if (ctx == NULL)
+        return cuCtxGetDevice(device);
+    CUresult result = library_state();
+    if (result == CUDA_SUCCESS && !alive(ctx))
+        result = CUDA_ERROR_INVALID_CONTEXT;
+    if (result == CUDA_SUCCESS && device == NULL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *device = 0;
+    return result;
+}

@@ -1,0 +1,172 @@
+/* Questions about the device, answered from what was fetched at cuInit. A VM has one device, number 0. */
+#include "cuda_api.h"
+#include "guest/export.h"
+#include "guest/init.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The facts if cuInit was called and dev is the device. */
+static CUresult facts_of(CUdevice dev, const struct reply_device_info **facts)
+{
+    *facts = device_facts();
+    if (*facts == NULL)
+        return CUDA_ERROR_NOT_INITIALIZED;
+    return dev >= 0 && dev < (*facts)->device_count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetCount(int *count)
+{
+    const struct reply_device_info *facts = device_facts();
+    if (facts == NULL)
+        return CUDA_ERROR_NOT_INITIALIZED;
+    if (count == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    *count = facts->device_count;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuDeviceGet(CUdevice *device, int ordinal)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(ordinal, &facts);
+    if (result == CUDA_ERROR_NOT_INITIALIZED)
+        return result;
+    if (device == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *device = ordinal;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetName(char *name, int len, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (name == NULL || len <= 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    snprintf(name, (size_t)len, "%.*s", (int)sizeof facts->name, facts->name);
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetUuid(CUuuid *uuid, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result == CUDA_SUCCESS && uuid == NULL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *uuid = facts->uuid;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result == CUDA_SUCCESS && uuid == NULL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *uuid = facts->uuid_v2;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetLuid(char *luid, unsigned int *deviceNodeMask, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result == CUDA_SUCCESS)
+        result = (CUresult)facts->luid_result;
+    if (result == CUDA_SUCCESS && luid != NULL)
+        memcpy(luid, facts->luid, sizeof facts->luid);
+    if (result == CUDA_SUCCESS && deviceNodeMask != NULL)
+        *deviceNodeMask = facts->luid_node_mask;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result == CUDA_SUCCESS && bytes == NULL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *bytes = facts->memory_bytes;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result == CUDA_ERROR_NOT_INITIALIZED)
+        return result;
+    if (pi == NULL || (int)attrib <= 0 || attrib >= DEVICE_ATTRIBUTES)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (facts->attributes[attrib].result == CUDA_SUCCESS)
+        *pi = facts->attributes[attrib].value;
+    return (CUresult)facts->attributes[attrib].result;
+}
+
+VGPU_EXPORT CUresult cuDeviceComputeCapability(int *major, int *minor, CUdevice dev)
+{
+    if (major == NULL || minor == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = cuDeviceGetAttribute(major, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, dev);
+    if (result == CUDA_SUCCESS)
+        result = cuDeviceGetAttribute(minor, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, dev);
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetProperties(CUdevprop *prop, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result == CUDA_SUCCESS && prop == NULL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *prop = facts->properties;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetPCIBusId(char *pciBusId, int len, CUdevice dev)
+{
+    const struct reply_device_info *facts;
+    CUresult result = facts_of(dev, &facts);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (pciBusId == NULL || len <= 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    snprintf(pciBusId, (size_t)len, "%.*s", (int)sizeof facts->pci_bus_id, facts->pci_bus_id);
+    return CUDA_SUCCESS;
+}
+
+/* Domain, bus, device and function of [domain:]bus:device[.function] in hexadecimal. */
+static bool parse_pci(const char *text, unsigned parts[4])
+{
+    parts[0] = parts[3] = 0;
+    int used = 0;
+    if (sscanf(text, "%x:%x:%x.%x%n", &parts[0], &parts[1], &parts[2], &parts[3], &used) >= 3)
+        return true;
+    parts[0] = 0;
+    return sscanf(text, "%x:%x.%x%n", &parts[1], &parts[2], &parts[3], &used) >= 2;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
+{
+    const struct reply_device_info *facts = device_facts();
+    unsigned asked[4], ours[4];
+    if (facts == NULL)
+        return CUDA_ERROR_NOT_INITIALIZED;
+    if (dev == NULL || pciBusId == NULL || !parse_pci(pciBusId, asked))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!parse_pci(facts->pci_bus_id, ours) || memcmp(asked, ours, sizeof asked) != 0)
+        return CUDA_ERROR_INVALID_DEVICE;
+    *dev = 0;
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,160 @@
+#include "guest/function.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda_api.h"
+#include "guest/call.h"
+#include "guest/export.h"
+#include "guest/handle_table.h"
+#include "guest/init.h"
+#include "guest_forward.h"
+
+static bool is_function(CUfunction function)
+{
+    return handle_alive(HANDLE_FUNCTION, (uintptr_t)function) ||
+           handle_alive(HANDLE_KERNEL, (uintptr_t)function);
+}
+
+const struct function_facts *function_facts_of(CUfunction function, CUresult *result)
+{
+    struct function_facts *facts = handle_data((uintptr_t)function);
+    *result = CUDA_SUCCESS;
+    if (facts != NULL && is_function(function))
+        return facts;
+    *result = library_state();
+    if (*result == CUDA_SUCCESS && !is_function(function))
+        *result = CUDA_ERROR_INVALID_HANDLE;
+    if (*result != CUDA_SUCCESS)
+        return NULL;
+    struct request_function_info request = {.function = (uintptr_t)function};
+    struct message message;
+    *result = message_begin(&message, CALL_function_info, sizeof request);
+    if (*result != CUDA_SUCCESS)
+        return NULL;
+    memcpy(message.body, &request, sizeof request);
+    struct reply_function_info info;
+    *result = message_wait(&message, &info, sizeof info);
+    if (*result != CUDA_SUCCESS)
+        return NULL;
+    size_t bytes;
+    const uint8_t *reply = message_reply(&message, &bytes);
+    size_t places_bytes = info.parameter_count * sizeof(struct parameter_place);
+    facts = bytes >= sizeof info + places_bytes ? calloc(1, sizeof *facts + places_bytes) : NULL;
+    if (facts == NULL) {
+        *result = CUDA_ERROR_OUT_OF_MEMORY;
+        return NULL;
+    }
+    facts->info = info;
+    memcpy(facts->places, reply + sizeof info, places_bytes);
+    return handle_attach((uintptr_t)function, facts);
+}
+
+/* A changed attribute can change what launches are valid: the facts are asked for anew by naming the limit
+ * that grew or shrank. Only the dynamic shared memory limit matters here. */
+static void attribute_changed(uint64_t handle, CUfunction_attribute attribute, int value)
+{
+    struct function_facts *facts = handle_data(handle);
+    if (facts != NULL && attribute == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
+        facts->info.max_dynamic_shared_bytes = (uint32_t)value;
+}
+
+VGPU_EXPORT CUresult cuFuncSetAttribute(CUfunction hfunc, CUfunction_attribute attrib, int value)
+{
+    CUresult result = forward_cuFuncSetAttribute(hfunc, attrib, value);
+    if (result == CUDA_SUCCESS)
+        attribute_changed((uintptr_t)hfunc, attrib, value);
+    return result;
+}
+
+VGPU_EXPORT CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, CUkernel kernel, CUdevice dev)
+{
+    CUresult result = forward_cuKernelSetAttribute(attrib, val, kernel, dev);
+    if (result == CUDA_SUCCESS)
+        attribute_changed((uintptr_t)kernel, attrib, val);
+    return result;
+}
+
+/* The name lives as long as the process: the driver's lives as long as the module, and programs keep it. */
+static CUresult name_of(const char **name, uint64_t handle, enum handle_kind kind)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (name == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!handle_alive(kind, handle))
+        return CUDA_ERROR_INVALID_HANDLE;
+    struct function_facts *facts =
+        (struct function_facts *)function_facts_of((CUfunction)(uintptr_t)handle, &result);
+    if (facts == NULL)
+        return result;
+    if (facts->name == NULL) {
+        struct request_name_of request = {.handle = handle};
+        char text[4096];
+        result = call_wait(CALL_name_of, &request, sizeof request, NULL, 0, text, sizeof text - 1);
+        if (result != CUDA_SUCCESS)
+            return result;
+        text[sizeof text - 1] = '\0';
+        char *copy = strdup(text);
+        if (copy == NULL)
+            return CUDA_ERROR_OUT_OF_MEMORY;
+        facts->name = copy;
+    }
+    *name = facts->name;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuFuncGetName(const char **name, CUfunction hfunc)
+{
+    return name_of(name, (uintptr_t)hfunc, HANDLE_FUNCTION);
+}
+
+VGPU_EXPORT CUresult cuKernelGetName(const char **name, CUkernel hfunc)
+{
+    return name_of(name, (uintptr_t)hfunc, HANDLE_KERNEL);
+}
+
+/* Names for the first `count` children of a module or library. */
+static CUresult enumerate(uint64_t parent, enum handle_kind kind, void **children, unsigned int count)
+{
+    if (children == NULL || count == 0)
+        return count == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    if (count > ENUMERATE_MAX)
+        count = ENUMERATE_MAX;
+    struct message message;
+    struct request_enumerate request = {.parent = parent, .count = count};
+    uint64_t *names = calloc(count, sizeof *names);
+    if (names == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (unsigned i = 0; i < count; i++)
+        names[i] = handle_reserve(kind);
+    CUresult result = message_begin(&message, CALL_enumerate, sizeof request + count * sizeof *names);
+    if (result == CUDA_SUCCESS) {
+        memcpy(message.body, &request, sizeof request);
+        memcpy((uint8_t *)message.body + sizeof request, names, count * sizeof *names);
+        result = message_wait(&message, NULL, 0);
+    }
+    size_t bytes = 0;
+    const uint64_t *given = result == CUDA_SUCCESS ? message_reply(&message, &bytes) : NULL;
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t name = (i + 1) * sizeof *given <= bytes ? given[i] : 0;
+        handle_settle(names[i], name);
+        if (name != 0)
+            children[i] = (void *)(uintptr_t)name;
+    }
+    free(names);
+    return result;
+}
+
+VGPU_EXPORT CUresult cuModuleEnumerateFunctions(CUfunction *functions, unsigned int numFunctions,
+                                                CUmodule mod)
+{
+    return enumerate((uintptr_t)mod, HANDLE_FUNCTION, (void **)functions, numFunctions);
+}
+
+VGPU_EXPORT CUresult cuLibraryEnumerateKernels(CUkernel *kernels, unsigned int numKernels, CUlibrary lib)
+{
+    return enumerate((uintptr_t)lib, HANDLE_KERNEL, (void **)kernels, numKernels);
+}

@@ -1,0 +1,127 @@
+#include "guest/handle_table.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "guest/lock.h"
+
+#define CHUNK_ENTRIES 1024u
+#define CHUNKS        ((HANDLE_MAX_INDEX + 1) / CHUNK_ENTRIES)
+
+struct entry {
+    _Atomic uint64_t value; /* the name in use, or 0; release after data is reset */
+    _Atomic(void *) data;
+    uint16_t generation; /* of the next name; under the table's lock */
+    uint32_t next_free;  /* index + 1 of the next free entry; under the table's lock */
+};
+
+/* Entries never move: readers need no lock. */
+static struct table {
+    struct lock lock;
+    _Atomic(struct entry *) chunks[CHUNKS];
+    uint32_t used;       /* entries ever handed out */
+    uint32_t first_free; /* index + 1, or 0 */
+} tables[HANDLE_KINDS];
+
+static struct entry *entry_at(struct table *table, uint32_t index)
+{
+    struct entry *chunk = atomic_load_explicit(&table->chunks[index / CHUNK_ENTRIES], memory_order_acquire);
+    return chunk != NULL ? &chunk[index % CHUNK_ENTRIES] : NULL;
+}
+
+/* The entry of a name in use, else NULL. */
+static struct entry *entry_of(uint64_t handle)
+{
+    if (!handle_value_plausible(handle))
+        return NULL;
+    struct entry *entry = entry_at(&tables[handle_value_kind(handle)], handle_value_index(handle));
+    if (entry == NULL || atomic_load_explicit(&entry->value, memory_order_acquire) != handle)
+        return NULL;
+    return entry;
+}
+
+/* Under the table's lock: an entry not in use. */
+static struct entry *take_entry(struct table *table, uint32_t *index)
+{
+    if (table->first_free != 0) {
+        *index = table->first_free - 1;
+        struct entry *entry = entry_at(table, *index);
+        table->first_free = entry->next_free;
+        return entry;
+    }
+    if (table->used > HANDLE_MAX_INDEX)
+        return NULL;
+    *index = table->used;
+    if (entry_at(table, *index) == NULL) {
+        struct entry *chunk = calloc(CHUNK_ENTRIES, sizeof *chunk);
+        if (chunk == NULL)
+            return NULL;
+        atomic_store_explicit(&table->chunks[*index / CHUNK_ENTRIES], chunk, memory_order_release);
+    }
+    table->used++;
+    return entry_at(table, *index);
+}
+
+uint64_t handle_reserve(enum handle_kind kind)
+{
+    struct table *table = &tables[kind];
+    uint32_t index;
+    lock_take(&table->lock);
+    struct entry *entry = take_entry(table, &index);
+    uint64_t value = 0;
+    if (entry != NULL) {
+        value = handle_value(kind, index, entry->generation++);
+        atomic_store_explicit(&entry->data, NULL, memory_order_relaxed);
+        atomic_store_explicit(&entry->value, value, memory_order_release);
+    }
+    lock_give(&table->lock);
+    return value;
+}
+
+void handle_release(uint64_t handle)
+{
+    if (!handle_value_plausible(handle))
+        return;
+    struct table *table = &tables[handle_value_kind(handle)];
+    lock_take(&table->lock);
+    struct entry *entry = entry_of(handle);
+    if (entry != NULL) {
+        atomic_store_explicit(&entry->value, 0, memory_order_release);
+        free(atomic_exchange(&entry->data, NULL));
+        entry->next_free = table->first_free;
+        table->first_free = handle_value_index(handle) + 1;
+    }
+    lock_give(&table->lock);
+}
+
+void handle_settle(uint64_t reserved, uint64_t given)
+{
+    if (given != reserved)
+        handle_release(reserved);
+}
+
+bool handle_alive(enum handle_kind kind, uint64_t handle)
+{
+    return handle_value_kind(handle) == kind && entry_of(handle) != NULL;
+}
+
+void *handle_data(uint64_t handle)
+{
+    struct entry *entry = entry_of(handle);
+    return entry != NULL ? atomic_load_explicit(&entry->data, memory_order_acquire) : NULL;
+}
+
+void *handle_attach(uint64_t handle, void *data)
+{
+    struct entry *entry = entry_of(handle);
+    void *none = NULL;
+    if (entry == NULL) {
+        free(data);
+        return NULL;
+    }
+    if (atomic_compare_exchange_strong_explicit(&entry->data, &none, data, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return data;
+    free(data);
+    return none;
+}

@@ -1,0 +1,245 @@
+/* Host memory that the GPU reaches. With shared memory the worker makes a segment, registers it with the
+ * driver and passes it here, mapped at the same address on both sides: a pointer into it is valid in the
+ * program, in the worker and in a kernel. Over a stream socket there is only the program's own memory: copies
+ * work, kernels cannot reach it (docs/limits.md). */
+#include "guest/host_memory.h"
+#include "cuda_api.h"
+#include "guest/arena.h"
+#include "guest/call.h"
+#include "guest/connection.h"
+#include "guest/context.h"
+#include "guest/export.h"
+#include "guest/ranges.h"
+#include "wire/own_calls.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096ull
+/* Memory being registered moves into its segment piece by piece, so that a piece is away for microseconds. */
+#define MOVE_BYTES (256ull << 10)
+
+static uint64_t page_floor(uint64_t address)
+{
+    return address & ~(PAGE_BYTES - 1);
+}
+static uint64_t page_ceiling(uint64_t address)
+{
+    return (address + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+}
+
+CUresult host_segment_open(enum call_number call, const void *request, size_t request_bytes,
+                           struct reply_host_alloc *reply, int *fd)
+{
+    *fd = -1;
+    connection_lock();
+    CUresult result = call_wait(call, request, request_bytes, NULL, 0, reply, sizeof *reply);
+    struct frame_header header;
+    if (result == CUDA_SUCCESS && connection_receive_descriptor(FRAME_SEGMENT, &header, fd) != 0)
+        result = connection_state();
+    connection_unlock();
+    return result;
+}
+
+/* The program's own pages, for a connection without shared memory. */
+static CUresult allocate_private(void **pp, size_t bytes, unsigned flags)
+{
+    uint64_t segment = page_ceiling(bytes);
+    void *memory = mmap(NULL, segment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    struct range range = {.address = (uintptr_t)memory,
+                          .bytes = bytes,
+                          .segment_bytes = segment,
+                          .kind = RANGE_HOST,
+                          .flags = flags};
+    if (!ranges_add(&range)) {
+        munmap(memory, segment);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *pp = memory;
+    return CUDA_SUCCESS;
+}
+
+static CUresult allocate_shared(void **pp, size_t bytes, unsigned flags)
+{
+    struct request_host_alloc request = {.bytes = bytes, .flags = flags};
+    struct reply_host_alloc reply;
+    int fd;
+    CUresult result = host_segment_open(CALL_host_alloc, &request, sizeof request, &reply, &fd);
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct range range = {.address = reply.address,
+                          .bytes = bytes,
+                          .segment_bytes = reply.segment_bytes,
+                          .kind = RANGE_HOST,
+                          .flags = flags,
+                          .shared = true};
+    if (arena_map(fd, reply.address, reply.segment_bytes) && ranges_add(&range)) {
+        *pp = (void *)(uintptr_t)reply.address;
+        return CUDA_SUCCESS;
+    }
+    struct request_host_free undo = {.address = reply.address};
+    call_wait(CALL_host_free, &undo, sizeof undo, NULL, 0, NULL, 0);
+    arena_unmap(reply.address, reply.segment_bytes);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+VGPU_EXPORT CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
+{
+    const unsigned known =
+        CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
+    CUresult result = context_required();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (pp == NULL || bytesize == 0 || (Flags & ~known) != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!connection_shares_memory())
+        return allocate_private(pp, bytesize, Flags);
+    return allocate_shared(pp, bytesize, Flags);
+}
+
+VGPU_EXPORT CUresult cuMemAllocHost_v2(void **pp, size_t bytesize)
+{
+    return cuMemHostAlloc(pp, bytesize, 0);
+}
+
+VGPU_EXPORT CUresult cuMemFreeHost(void *p)
+{
+    CUresult result = context_required();
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct range range;
+    if (!ranges_remove(RANGE_HOST, (uintptr_t)p, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!range.shared) {
+        munmap(p, range.segment_bytes);
+        return CUDA_SUCCESS;
+    }
+    struct request_host_free request = {.address = range.address};
+    result = call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
+    arena_unmap(range.address, range.segment_bytes);
+    return result;
+}
+
+VGPU_EXPORT CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *pdptr, void *p, unsigned int Flags)
+{
+    struct range range;
+    CUresult result = context_required();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (pdptr == NULL || Flags != 0 || !ranges_find((uintptr_t)p, 1, &range) ||
+        (range.kind != RANGE_HOST && range.kind != RANGE_REGISTERED))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!range.shared)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    *pdptr = (CUdeviceptr)(uintptr_t)p;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
+{
+    struct range range;
+    CUresult result = context_required();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (pFlags == NULL || !ranges_find((uintptr_t)p, 1, &range) || range.kind != RANGE_HOST)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* Under unified addressing the driver maps all pinned memory and reports it so. */
+    *pFlags = range.flags | CU_MEMHOSTALLOC_DEVICEMAP;
+    return CUDA_SUCCESS;
+}
+
+/* Puts the segment behind the program's pages without changing what they hold. */
+static bool move_into_segment(int fd, uint64_t address, uint64_t bytes)
+{
+    uint8_t *segment = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (segment == MAP_FAILED)
+        return false;
+    bool done = true;
+    for (uint64_t at = 0; at < bytes && done; at += MOVE_BYTES) {
+        uint64_t part = bytes - at < MOVE_BYTES ? bytes - at : MOVE_BYTES;
+        void *place = (void *)(uintptr_t)(address + at);
+        memcpy(segment + at, place, part);
+        done = mmap(place, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)at) == place;
+    }
+    munmap(segment, bytes);
+    return done;
+}
+
+/* Makes the pages around [address, address + bytes) shared. */
+static CUresult register_shared(uint64_t address, uint64_t bytes, unsigned flags, bool *shared)
+{
+    uint64_t start = page_floor(address), end = page_ceiling(address + bytes);
+    struct request_host_alloc request = {.address = start, .bytes = end - start, .flags = flags};
+    struct reply_host_alloc reply;
+    int fd;
+    CUresult result = host_segment_open(CALL_host_alloc, &request, sizeof request, &reply, &fd);
+    if (result == CUDA_ERROR_ALREADY_MAPPED) { /* the worker has something there: copies only */
+        *shared = false;
+        return CUDA_SUCCESS;
+    }
+    if (result != CUDA_SUCCESS)
+        return result;
+    *shared = move_into_segment(fd, start, end - start);
+    close(fd);
+    if (*shared)
+        return CUDA_SUCCESS;
+    struct request_host_free undo = {.address = start};
+    call_wait(CALL_host_free, &undo, sizeof undo, NULL, 0, NULL, 0);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* Every page of the range can be read and written by the program: asks the kernel instead of trying. */
+static bool range_is_mapped(uint64_t address, uint64_t bytes)
+{
+    uint64_t start = page_floor(address);
+    return msync((void *)(uintptr_t)start, page_ceiling(address + bytes) - start, MS_ASYNC) == 0;
+}
+
+VGPU_EXPORT CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
+{
+    const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
+                           CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY;
+    uint64_t address = (uintptr_t)p;
+    struct range range = {.address = address, .bytes = bytesize, .kind = RANGE_REGISTERED, .flags = Flags};
+    struct range overlap;
+    CUresult result = context_required();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (p == NULL || bytesize == 0 || (Flags & ~known) != 0 || address + bytesize < address)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (Flags & (CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY))
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (ranges_find(address, 1, &overlap))
+        return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+    if (!range_is_mapped(address, bytesize))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (connection_shares_memory())
+        result = register_shared(address, bytesize, Flags, &range.shared);
+    range.segment_bytes = page_ceiling(address + bytesize) - page_floor(address);
+    if (result == CUDA_SUCCESS && !ranges_add(&range))
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuMemHostRegister(void *p, size_t bytesize, unsigned int Flags)
+{
+    return cuMemHostRegister_v2(p, bytesize, Flags);
+}
+
+VGPU_EXPORT CUresult cuMemHostUnregister(void *p)
+{
+    CUresult result = context_required();
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct range range;
+    if (!ranges_remove(RANGE_REGISTERED, (uintptr_t)p, &range))
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    if (!range.shared)
+        return CUDA_SUCCESS;
+    struct request_host_free request = {.address = page_floor(range.address)};
+    return call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
+}

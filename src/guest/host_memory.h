@@ -1,0 +1,15 @@
+/* Segments of memory that the worker makes and this process maps. */
+#ifndef VGPU_GUEST_HOST_MEMORY_H
+#define VGPU_GUEST_HOST_MEMORY_H
+
+#include <stddef.h>
+
+#include "calls_generated.h"
+#include "cuda/cuda_types.h"
+#include "wire/own_calls.h"
+
+/* Makes the call and takes the descriptor that comes with its answer; *fd is the caller's to close. */
+CUresult host_segment_open(enum call_number call, const void *request, size_t request_bytes,
+                           struct reply_host_alloc *reply, int *fd);
+
+#endif

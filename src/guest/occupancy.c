@@ -1,0 +1,56 @@
+/* The block size of highest occupancy, found here because the program may give a function of its own that
+ * tells the shared memory of each size. The search is the one that NVIDIA documents: sizes fall in steps of
+ * a warp from the largest, the first of the highest occupancy wins. */
+#include "cuda_api.h"
+#include "guest/export.h"
+#include "guest/function.h"
+#include "guest/init.h"
+
+#include <stddef.h>
+
+VGPU_EXPORT CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *minGridSize, int *blockSize,
+                                                               CUfunction func,
+                                                               CUoccupancyB2DSize blockSizeToDynamicSMemSize,
+                                                               size_t dynamicSMemSize, int blockSizeLimit,
+                                                               unsigned int flags)
+{
+    CUresult result;
+    if (minGridSize == NULL || blockSize == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    const struct function_facts *facts = function_facts_of(func, &result);
+    if (facts == NULL)
+        return result;
+    const struct reply_device_info *device = device_facts();
+    int warp = device->attributes[CU_DEVICE_ATTRIBUTE_WARP_SIZE].value;
+    int per_sm = device->attributes[CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR].value;
+    int limit = (int)facts->info.max_threads_per_block;
+    if (blockSizeLimit > 0 && blockSizeLimit < limit)
+        limit = blockSizeLimit;
+    int best_size = 0, best_blocks = 0;
+    for (int rounded = (limit + warp - 1) / warp * warp; rounded > 0; rounded -= warp) {
+        int size = rounded < limit ? rounded : limit;
+        size_t shared =
+            blockSizeToDynamicSMemSize != NULL ? blockSizeToDynamicSMemSize(size) : dynamicSMemSize;
+        int blocks;
+        result = cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(&blocks, func, size, shared, flags);
+        if (result != CUDA_SUCCESS)
+            return result;
+        if (size * blocks > best_size * best_blocks) {
+            best_size = size;
+            best_blocks = blocks;
+        }
+        if (best_size * best_blocks == per_sm)
+            break;
+    }
+    *minGridSize = best_blocks * device->attributes[CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT].value;
+    *blockSize = best_size;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuOccupancyMaxPotentialBlockSize(int *minGridSize, int *blockSize, CUfunction func,
+                                                      CUoccupancyB2DSize blockSizeToDynamicSMemSize,
+                                                      size_t dynamicSMemSize, int blockSizeLimit)
+{
+    return cuOccupancyMaxPotentialBlockSizeWithFlags(minGridSize, blockSize, func, blockSizeToDynamicSMemSize,
+                                                     dynamicSMemSize, blockSizeLimit, 0);
+}

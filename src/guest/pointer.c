@@ -1,0 +1,80 @@
+/* cuPointerGetAttribute: what an address is. Of memory that the guest knows the worker is asked; any other
+ * address is the program's own and means nothing to CUDA. */
+#include "cuda_api.h"
+#include "guest/call.h"
+#include "guest/context.h"
+#include "guest/export.h"
+#include "guest/handle_table.h"
+#include "guest/init.h"
+#include "guest/ranges.h"
+#include "wire/own_calls.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static size_t attribute_bytes(CUpointer_attribute attribute)
+{
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_CONTEXT:
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+        return 8;
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+        return 4;
+    default:
+        return 0; /* memory pools, interprocess handles and the like are not served */
+    }
+}
+
+static CUresult ask(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    size_t bytes = attribute_bytes(attribute);
+    struct range range;
+    if (bytes == 0)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (!ranges_find(ptr, 1, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct request_pointer_attribute request = {.pointer = ptr, .attribute = attribute};
+    return call_wait(CALL_pointer_attribute, &request, sizeof request, NULL, 0, data, bytes);
+}
+
+VGPU_EXPORT CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    return data != NULL ? ask(data, attribute, ptr) : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* An address that CUDA does not know is no error here: its attributes are empty. */
+VGPU_EXPORT CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointer_attribute *attributes,
+                                            void **data, CUdeviceptr ptr)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (numAttributes == 0 || attributes == NULL || data == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned i = 0; i < numAttributes; i++) {
+        size_t bytes = attribute_bytes(attributes[i]);
+        if (bytes == 0)
+            return CUDA_ERROR_NOT_SUPPORTED;
+        result = ask(data[i], attributes[i], ptr);
+        if (result == CUDA_SUCCESS)
+            continue;
+        if (result != CUDA_ERROR_INVALID_VALUE)
+            return result;
+        memset(data[i], 0, bytes);
+        if (attributes[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
+            memset(data[i], 0xFF, bytes);
+    }
+    return CUDA_SUCCESS;
+}

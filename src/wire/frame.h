@@ -1,0 +1,40 @@
+/* Messages on the guest's connection after the handshake. With shared memory they are few: lanes being opened
+ * and segments being passed. Without it they carry the calls and answers themselves. */
+#ifndef VGPU_WIRE_FRAME_H
+#define VGPU_WIRE_FRAME_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "wire/record.h"
+
+enum frame_type {
+    FRAME_LANE_OPEN = 1, /* guest: a new lane; worker: its answer, with a descriptor if memory is shared */
+    FRAME_LANE_CLOSE,    /* guest: its thread has ended */
+    FRAME_SEGMENT,       /* worker: a descriptor that an answer announced; value: its bytes */
+    FRAME_RECORD,        /* guest: a record follows */
+    FRAME_REPLY,         /* worker: a reply_header and its body follow */
+    FRAME_ERROR,         /* worker: a forgotten call of this lane failed; value: CUresult */
+    FRAME_ENDED,         /* worker: no call will be answered any more; text follows */
+};
+
+#define FRAME_MAX_LANES 4096u
+
+struct frame_header {
+    uint32_t type;
+    uint32_t lane;
+    uint32_t bytes; /* that follow the header */
+    uint32_t value;
+};
+
+/* Blocking reads and writes of whole messages; a signal does not cut them short. Return 0, or -1 with errno
+ * set (ECONNRESET when the other side has closed). */
+int frame_read(int fd, void *buffer, size_t bytes);
+int frame_write(int fd, const struct frame_header *header, const void *body, size_t body_bytes);
+
+/* One header that may bring a descriptor: *passed_fd is -1 when it brought none, otherwise the caller's to
+ * close. Only on AF_UNIX. */
+int frame_read_descriptor(int fd, struct frame_header *header, int *passed_fd);
+int frame_write_descriptor(int fd, const struct frame_header *header, int passed_fd);
+
+#endif

@@ -1,0 +1,239 @@
+/* Requests and replies of the calls of our own between guest and worker (`internal` in cuda/calls.tbl). Those
+ * of CUDA's functions are generated. A variable part follows the structure where the comment says so. */
+#ifndef VGPU_WIRE_OWN_CALLS_H
+#define VGPU_WIRE_OWN_CALLS_H
+
+#include <stdint.h>
+
+#include "calls_generated.h"
+#include "cuda/cuda_types.h"
+
+#define DEVICE_ATTRIBUTES CU_DEVICE_ATTRIBUTE_MAX
+
+/* Everything a program can ask of the VM's one device, fetched once. */
+struct request_device_info {
+    uint32_t device;
+};
+struct reply_device_info {
+    int32_t init_result; /* of the worker's cuInit */
+    int32_t driver_version;
+    int32_t device_count;
+    int32_t luid_result;
+    uint64_t memory_bytes;
+    uint32_t luid_node_mask;
+    char luid[8];
+    CUuuid uuid;
+    CUuuid uuid_v2;
+    char name[256];
+    char pci_bus_id[32];
+    CUdevprop properties;
+    struct {
+        int32_t result;
+        int32_t value;
+    } attributes[DEVICE_ATTRIBUTES];
+};
+
+/* Reply: the driver's text for the code, ending with NUL. */
+struct request_error_string {
+    int32_t error;
+};
+
+/* Part of a payload too large for one record, kept by the lane until the call that uses it. Variable part:
+ * bytes from `offset` on. */
+struct request_upload {
+    uint64_t total_bytes;
+    uint64_t offset;
+};
+#define UPLOAD_MAX_BYTES (2ull << 30)
+
+/* One JIT or library option: `value` is the option's value where it is a number. */
+struct option_value {
+    uint32_t key;
+    uint32_t reserved;
+    uint64_t value;
+};
+#define OPTIONS_MAX   64u
+#define LOG_MAX_BYTES (64u << 10)
+
+/* Loading code. Variable part: option_count JIT options, library_option_count library options, then the image
+ * (image_bytes), unless it was uploaded before. Reply: the structure, the JIT options' values after the
+ * call (one uint64_t each), the info log, the error log; also when the call failed. */
+struct request_module_load {
+    uint64_t handle; /* the new one's name */
+    uint64_t image_bytes;
+    uint32_t image_uploaded;
+    uint32_t option_count;
+    uint32_t library_option_count;
+    uint32_t info_log_bytes; /* room the program gave; 0: none */
+    uint32_t error_log_bytes;
+    uint32_t reserved;
+};
+struct reply_module_load {
+    uint64_t handle;
+    uint32_t option_count;
+    uint32_t info_log_bytes;
+    uint32_t error_log_bytes;
+    uint32_t reserved;
+};
+#define request_library_load request_module_load
+
+/* Linking. Options, data and logs as above; `link` is the name that link_create gave. */
+struct request_link_create {
+    uint64_t handle;
+    uint32_t option_count;
+    uint32_t info_log_bytes;
+    uint32_t error_log_bytes;
+    uint32_t reserved;
+};
+struct request_link_add {
+    uint64_t link;
+    uint64_t data_bytes;
+    uint32_t data_uploaded;
+    uint32_t type; /* CUjitInputType */
+    uint32_t option_count;
+    char name[132];
+};
+struct request_link_complete {
+    uint64_t link;
+    uint64_t offset; /* 0: complete, and the first part of the image; later ones fetch the rest */
+};
+/* Of link_create, link_add and link_complete. Variable part: info log, error log, part of the image. */
+struct reply_link {
+    uint64_t handle;
+    uint64_t image_bytes; /* of the whole image */
+    uint32_t info_log_bytes;
+    uint32_t error_log_bytes;
+    uint32_t part_bytes;
+    uint32_t reserved;
+};
+struct request_link_destroy {
+    uint64_t link;
+};
+
+/* Functions of a module, kernels of a library. Variable part: `count` new names. Reply: as many names. */
+struct request_enumerate {
+    uint64_t parent;
+    uint32_t count;
+    uint32_t reserved;
+};
+#define ENUMERATE_MAX 8192u
+
+/* Reply: the name of a function or kernel, ending with NUL. */
+struct request_name_of {
+    uint64_t handle;
+};
+
+/* What the guest must know to launch a function (or a kernel standing in for one). */
+struct request_function_info {
+    uint64_t function;
+};
+struct parameter_place {
+    uint32_t offset;
+    uint32_t bytes;
+};
+/* Variable part: parameter_count places. */
+struct reply_function_info {
+    uint32_t max_threads_per_block;
+    uint32_t static_shared_bytes;
+    uint32_t max_dynamic_shared_bytes;
+    uint32_t parameter_count;
+    uint32_t parameter_bytes;
+    uint32_t parameters_known; /* 0: this driver does not tell (before CUDA 12.4) */
+};
+#define PARAMETERS_MAX      4096u
+#define PARAMETER_BYTES_MAX 32768u
+
+/* Variable part: parameter_bytes of parameters as the kernel expects them, then attribute_count
+ * CUlaunchAttribute, whose events are handles. */
+struct request_launch {
+    uint64_t function;
+    uint64_t stream;
+    uint32_t grid[3];
+    uint32_t block[3];
+    uint32_t shared_bytes;
+    uint32_t parameter_bytes;
+    uint32_t attribute_count;
+    uint32_t cooperative;
+};
+#define LAUNCH_ATTRIBUTES_MAX 32u
+
+/* Reply: the attribute's bytes, at most 16. */
+struct request_pointer_attribute {
+    uint64_t pointer;
+    uint32_t attribute;
+    uint32_t reserved;
+};
+
+/* Host memory at one address in guest and worker. address 0: anywhere in the arena, for a new
+ * allocation; otherwise the guest's own memory at that address becomes shared. A descriptor follows on the
+ * connection when the call succeeded and memory is shared. */
+struct request_host_alloc {
+    uint64_t address;
+    uint64_t bytes;
+    uint32_t flags; /* of cuMemHostAlloc or cuMemHostRegister */
+    uint32_t reserved;
+};
+struct reply_host_alloc {
+    uint64_t address;
+    uint64_t segment_bytes; /* of the descriptor: bytes rounded up to pages */
+};
+struct request_host_free {
+    uint64_t address;
+};
+
+/* The lane's staging area (STAGING_BYTES), shared like host memory. Reply: reply_host_alloc. */
+struct request_staging_open {
+    uint32_t reserved;
+};
+
+/* Bulk data in the record or the reply. A sync copy has returned to the program when its data is safe. */
+struct request_copy_to_device {
+    uint64_t device;
+    uint64_t stream;
+    uint64_t bytes; /* of data: the variable part */
+};
+struct request_copy_from_device {
+    uint64_t device;
+    uint64_t stream;
+    uint64_t bytes; /* of data: the reply */
+};
+
+/* One slot of the staging area to the device. */
+struct request_copy_staged_to_device {
+    uint64_t device;
+    uint64_t stream;
+    uint32_t slot; /* counted up for ever */
+    uint32_t bytes;
+};
+/* A whole copy, slot by slot from `slot` on; the reply comes when the last slot is filled. */
+struct request_copy_staged_from_device {
+    uint64_t device;
+    uint64_t stream;
+    uint64_t bytes;
+    uint32_t slot;
+    uint32_t reserved;
+};
+
+/* Between the device and host memory that both sides share. */
+struct request_copy_shared {
+    uint64_t destination;
+    uint64_t source;
+    uint64_t bytes;
+    uint64_t stream;
+    uint32_t to_device;
+    uint32_t synchronous;
+};
+
+/* A 2D copy. A host side is shared memory, or the staging area with its rows packed: the slot `slot` on the
+ * way to the device, the whole area on the way back (then the answer comes when the rows are there). */
+enum rectangle_staging { RECTANGLE_SHARED = 0, RECTANGLE_STAGED_TO_DEVICE, RECTANGLE_STAGED_FROM_DEVICE };
+struct request_copy_rectangle {
+    CUDA_MEMCPY2D copy;
+    uint64_t stream;
+    uint32_t synchronous;
+    uint32_t staging; /* enum rectangle_staging */
+    uint32_t slot;
+    uint32_t reserved;
+};
+
+#endif

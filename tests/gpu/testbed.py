@@ -1,0 +1,157 @@
+"""A vgpu host of one's own for a test: its programs, a daemon in a temporary folder, VMs, and guests in them.
+
+Works from a build tree, an install prefix and an unpacked bundle, with nothing but Python's standard library."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+
+class TestbedError(Exception):
+    """Something that the test needs is not there or did not start; the text says what."""
+
+
+class Installation:
+    """Where the programs and libraries lie below `root`."""
+
+    PLACES = {
+        "vgpud": ("sbin/vgpud", "src/daemon/vgpud"),
+        "vgpu-admin": ("bin/vgpu-admin", "src/admin/vgpu-admin"),
+        "vgpu-run": ("bin/vgpu-run", "src/run/vgpu-run", "src/daemon/vgpu-run", "src/daemon/run/vgpu-run"),
+        "guest": ("lib/vgpu/guest/libcuda.so.1", "src/guest/libcuda.so.1"),
+        "simulated": ("lib/vgpu/simulated/libcuda.so.1", "src/simgpu/libcuda.so.1"),
+    }
+
+    def __init__(self, root):
+        self.root = pathlib.Path(root).resolve()
+
+    def find(self, name):
+        for place in self.PLACES[name]:
+            if (self.root / place).exists():
+                return str(self.root / place)
+        raise TestbedError(f"{name} is not below {self.root} (looked for {', '.join(self.PLACES[name])})")
+
+    def folder(self, library):
+        return os.path.dirname(self.find(library))
+
+
+def wait_until(condition, seconds, what):
+    """Calls condition until it is true; TestbedError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TestbedError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+class Host:
+    """vgpud with its own state and sockets. Use as a context manager: all that it started ends with it."""
+
+    def __init__(self, installation, driver, gpus="1"):
+        self.installation = installation
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vgpu-", dir="/tmp"))
+        self.environment = dict(
+            os.environ,
+            VGPU_CONFIG="/dev/null",
+            VGPU_STATE_DIR=str(self.folder / "state"),
+            VGPU_RUN_DIR=str(self.folder / "run"),
+            VGPU_DRIVER=driver,
+        )
+        if driver == "simulated":
+            self.environment["VGPU_SIM_GPUS"] = gpus
+        self.environment.pop("VGPU_SERVER", None)
+        self.daemon = None
+        self.guests = []
+
+    def __enter__(self):
+        for name in ("state", "run"):
+            (self.folder / name).mkdir()
+        try:
+            self.start_daemon()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for guest in self.guests:
+            if guest.poll() is None:
+                os.killpg(guest.pid, signal.SIGKILL)
+                guest.wait()
+        self.stop_daemon()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_daemon(self):
+        with open(self.folder / "vgpud.log", "ab") as log:
+            self.daemon = subprocess.Popen(
+                [self.installation.find("vgpud")], env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log)
+        socket = self.folder / "run" / "admin.sock"
+        wait_until(lambda: socket.exists() or self.daemon.poll() is not None, 20, "vgpud's admin socket")
+        if self.daemon.poll() is not None:
+            raise TestbedError(f"vgpud ended with status {self.daemon.returncode}: {self.log().strip()}")
+
+    def stop_daemon(self):
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.terminate()
+            try:
+                self.daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                self.daemon.kill()
+                self.daemon.wait()
+
+    def log(self):
+        try:
+            return (self.folder / "vgpud.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def admin(self, *arguments):
+        """Runs vgpu-admin; returns what it printed."""
+        done = subprocess.run([self.installation.find("vgpu-admin"), *arguments], env=self.environment,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode != 0:
+            raise TestbedError(f"vgpu-admin {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def set_up(self, vms, pool_of_gpu=None):
+        """Scans, assigns GPUs (default: GPU 0 to pool A) and registers VMs: (vm_uuid, pool, priority)."""
+        self.admin("scan-gpus")
+        for gpu, pool in (pool_of_gpu or {0: "A"}).items():
+            self.admin("assign-gpu", f"--gpu-id={gpu}", f"--pool={pool}")
+        for uuid, pool, priority in vms:
+            self.admin("register-vm", f"--vm-uuid={uuid}", f"--pool={pool}", f"--priority={priority}")
+            self.wait_for_socket(uuid)
+
+    def wait_for_socket(self, uuid):
+        socket = self.folder / "run" / "guests" / f"{uuid}.sock"
+        wait_until(socket.exists, 10, f"the socket of VM {uuid}")
+
+    def guest_command(self, uuid, *command):
+        return [self.installation.find("vgpu-run"), f"--vm-uuid={uuid}", "--", *command]
+
+    def start_guest(self, uuid, *command, stdout=subprocess.PIPE, environment=None):
+        """Starts a command as that VM, in a process group of its own."""
+        guest = subprocess.Popen(
+            self.guest_command(uuid, *command), env=dict(self.environment, **(environment or {})),
+            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.guests.append(guest)
+        return guest
+
+    def workers(self):
+        """Process ids of the daemon's workers that are alive."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == self.daemon.pid and fields[0] != "Z":
+                found.append(int(entry.name))
+        return found

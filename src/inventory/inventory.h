@@ -22,6 +22,8 @@ struct inventory_options {
     const char *nvidia_smi;
     /* Where to find bus/pci/devices. NULL: "/sys". */
     const char *sysfs_root;
+    /* Where to find driver/nvidia. NULL: "/proc". */
+    const char *proc_root;
 };
 
 /* Keeps copies of the options. Loads nothing yet. Fails only with VGPU_ERR_MEMORY. */
@@ -32,12 +34,13 @@ void inventory_close(struct inventory *inventory); /* NULL is fine */
 /* Finds the GPUs, with their live values. *gpus is an array from malloc (NULL when there is none), in order
  * of the driver's index, then those on the bus alone by address. gpu_id is the driver's index, or -1 where
  * only the bus shows the GPU; pools and timestamps are empty. VGPU_ERR_UNAVAILABLE: a driver is there but
- * does not answer, or the simulated one cannot be loaded. A host without any GPU is no error. */
+ * does not answer and no GPU can be seen, or the simulated one cannot be loaded. A host without any GPU is no
+ * error. */
 enum vgpu_status inventory_scan(struct inventory *inventory, struct vgpu_gpu **gpus, size_t *count,
                                 struct vgpu_error *err);
 
-/* Brings what is live (memory, utilisation, temperature, power, status, reason) in each of the count GPUs up
- * to date by asking once. A GPU that is not there any more becomes offline with the reason. */
+/* Brings what is live (memory used, utilisation, temperature, power, status, reason) in each of the count
+ * GPUs up to date by asking once. A GPU that is not there any more becomes offline with the reason. */
 enum vgpu_status inventory_refresh(struct inventory *inventory, struct vgpu_gpu *gpus, size_t count,
                                    struct vgpu_error *err);
 

@@ -152,7 +152,7 @@ static void print_gpu_vms(FILE *out, size_t width, const struct vgpu_snapshot *s
         any = true;
         text_flow_put(&flow, vm->vm_name);
     }
-    text_flow_put(&flow, any ? "\n" : "none\n");
+    fputs(any ? "\n" : "none\n", out);
 }
 
 static void print_memory_mib(FILE *out, const struct vgpu_gpu *gpu)

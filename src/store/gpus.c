@@ -300,7 +300,7 @@ static enum vgpu_status apply(struct store *store, const struct vgpu_gpu *found,
 }
 
 enum vgpu_status store_apply_scan(struct store *store, const struct vgpu_gpu *found, size_t count,
-                                  struct vgpu_error *err)
+                                  int32_t *gpu_ids, struct vgpu_error *err)
 {
     int32_t *ids = calloc(count + 1, sizeof *ids);
     if (ids == NULL)
@@ -308,6 +308,8 @@ enum vgpu_status store_apply_scan(struct store *store, const struct vgpu_gpu *fo
     enum vgpu_status status = change_begin(store, err);
     if (status == VGPU_OK)
         status = change_end(store, apply(store, found, count, true, ids, err), err);
+    if (status == VGPU_OK && gpu_ids != NULL)
+        memcpy(gpu_ids, ids, count * sizeof *ids);
     free(ids);
     return status;
 }

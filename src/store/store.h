@@ -50,9 +50,10 @@ void store_rollback(struct store *store);                                   /* n
 /* What a scan found, as the inventory gives it: gpu_id is the driver's index or -1, pools and timestamps do
  * not count. Stored GPUs that are not among them become offline ("not found ..."); their live values
  * become unknown. A GPU with a known UUID replaces the stand-in "PCI-..." of the same address. VMs are
- * placed anew where needed. */
+ * placed anew where needed. gpu_ids (may be NULL) has room for count and gets the number of each GPU found.
+ */
 enum vgpu_status store_apply_scan(struct store *store, const struct vgpu_gpu *found, size_t count,
-                                  struct vgpu_error *err);
+                                  int32_t *gpu_ids, struct vgpu_error *err);
 /* As for one GPU found, and leaves the others alone. registered may be NULL. */
 enum vgpu_status store_register_gpu(struct store *store, const struct vgpu_gpu *gpu,
                                     struct vgpu_gpu *registered, struct vgpu_error *err);

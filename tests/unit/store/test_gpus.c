@@ -7,7 +7,7 @@
 
 static void scan(struct fixture *fixture, const struct vgpu_gpu *found, size_t count)
 {
-    assert_done(fixture, store_apply_scan(fixture->store, found, count, &fixture->err));
+    assert_done(fixture, store_apply_scan(fixture->store, found, count, NULL, &fixture->err));
 }
 
 static struct vgpu_gpu get(struct fixture *fixture, int32_t gpu_id)

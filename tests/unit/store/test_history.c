@@ -106,8 +106,8 @@ static void gpu_and_pool_changes_are_recorded(void **state)
 {
     struct fixture *fixture = *state;
     struct vgpu_gpu gpu = make_gpu(0, "GPU-aa", "0000:01:00.0");
-    assert_done(fixture, store_apply_scan(fixture->store, &gpu, 1, &fixture->err));
-    assert_done(fixture, store_apply_scan(fixture->store, &gpu, 1, &fixture->err));
+    assert_done(fixture, store_apply_scan(fixture->store, &gpu, 1, NULL, &fixture->err));
+    assert_done(fixture, store_apply_scan(fixture->store, &gpu, 1, NULL, &fixture->err));
     assert_done(fixture, store_add_pool(fixture->store, 'C', &fixture->err));
     assert_done(fixture, store_set_gpu_pools(fixture->store, 0, "AC", &fixture->err));
     struct vgpu_change *changes = NULL;

@@ -254,7 +254,7 @@ static void ten_thousand_vms_go_in_as_one_transaction(void **state)
 {
     struct fixture *fixture = *state;
     struct vgpu_gpu gpus[] = {make_gpu(0, "GPU-0", "0000:01:00.0"), make_gpu(1, "GPU-1", "0000:02:00.0")};
-    assert_done(fixture, store_apply_scan(fixture->store, gpus, 2, &fixture->err));
+    assert_done(fixture, store_apply_scan(fixture->store, gpus, 2, NULL, &fixture->err));
     assert_done(fixture, store_set_gpu_pools(fixture->store, 0, "A", &fixture->err));
     assert_done(fixture, store_set_gpu_pools(fixture->store, 1, "A", &fixture->err));
     assert_done(fixture, store_begin(fixture->store, &fixture->err));

@@ -1,0 +1,151 @@
+/* What only the daemon knows: its answer to "state", as structs. */
+#include "base/error.h"
+#include "libvgpu/admin_client.h"
+#include "libvgpu/admin_protocol.h"
+#include "libvgpu/handle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STATE_TIMEOUT_MS 2000
+
+/* Members of an object. The first that is missing or of the wrong kind makes the whole answer wrong. */
+struct reader {
+    const json_t *object;
+    bool wrong;
+};
+
+static uint64_t read_count(struct reader *reader, const char *name)
+{
+    const json_t *value = json_object_get(reader->object, name);
+    if (!json_is_integer(value) || json_integer_value(value) < 0) {
+        reader->wrong = true;
+        return 0;
+    }
+    return (uint64_t)json_integer_value(value);
+}
+
+/* null stands for "". */
+static void read_text(struct reader *reader, const char *name, char *text, size_t size)
+{
+    const json_t *value = json_object_get(reader->object, name);
+    if (!json_is_string(value) && !json_is_null(value))
+        reader->wrong = true;
+    const char *word = json_is_string(value) ? json_string_value(value) : "";
+    int length = snprintf(text, size, "%s", word);
+    if (length < 0 || (size_t)length >= size)
+        reader->wrong = true;
+}
+
+/* Room for one `size` bytes large struct per element; NULL with count 0 where there is none. */
+static void *read_list(struct reader *reader, const char *name, const json_t **list, size_t *count,
+                       size_t size)
+{
+    *list = json_object_get(reader->object, name);
+    *count = 0;
+    if (!json_is_array(*list)) {
+        reader->wrong = true;
+        return NULL;
+    }
+    size_t length = json_array_size(*list);
+    void *room = length == 0 ? NULL : calloc(length, size);
+    if (room == NULL && length > 0)
+        reader->wrong = true;
+    else
+        *count = length;
+    return room;
+}
+
+static bool read_waiting(const json_t *object, struct vgpu_live_waiting *waiting)
+{
+    struct reader reader = {.object = object};
+    read_text(&reader, "vm_uuid", waiting->vm_uuid, sizeof waiting->vm_uuid);
+    uint64_t priority = read_count(&reader, "priority");
+    waiting->priority = (enum vgpu_priority)priority;
+    waiting->waiting_us = read_count(&reader, "waiting_us");
+    return !reader.wrong && priority < VGPU_PRIORITY_COUNT;
+}
+
+static bool read_gpu(const json_t *object, struct vgpu_live_gpu *gpu)
+{
+    struct reader reader = {.object = object};
+    const json_t *waiting = NULL;
+    uint64_t gpu_id = read_count(&reader, "gpu_id");
+    gpu->gpu_id = (int32_t)gpu_id;
+    read_text(&reader, "gpu_uuid", gpu->gpu_uuid, sizeof gpu->gpu_uuid);
+    read_text(&reader, "holder", gpu->holder, sizeof gpu->holder);
+    gpu->held_us = read_count(&reader, "held_us");
+    gpu->generation = read_count(&reader, "generation");
+    gpu->waiting = read_list(&reader, "waiting", &waiting, &gpu->waiting_count, sizeof *gpu->waiting);
+    for (size_t i = 0; i < gpu->waiting_count; i++)
+        reader.wrong |= !read_waiting(json_array_get(waiting, i), &gpu->waiting[i]);
+    return !reader.wrong && gpu_id <= INT32_MAX;
+}
+
+static bool read_vm(const json_t *object, struct vgpu_live_vm *vm)
+{
+    struct reader reader = {.object = object};
+    read_text(&reader, "vm_uuid", vm->vm_uuid, sizeof vm->vm_uuid);
+    vm->processes = (uint32_t)read_count(&reader, "processes");
+    vm->grants = read_count(&reader, "grants");
+    vm->wait_us = read_count(&reader, "wait_us");
+    vm->hold_us = read_count(&reader, "hold_us");
+    vm->calls = read_count(&reader, "calls");
+    vm->gpu_calls = read_count(&reader, "gpu_calls");
+    vm->device_memory_bytes = read_count(&reader, "device_memory_bytes");
+    return !reader.wrong;
+}
+
+static bool read_daemon(const json_t *object, struct vgpu_live *live)
+{
+    struct reader reader = {.object = object};
+    read_text(&reader, "version", live->version, sizeof live->version);
+    live->pid = (int64_t)read_count(&reader, "pid");
+    live->uptime_us = read_count(&reader, "uptime_us");
+    read_text(&reader, "driver", live->driver, sizeof live->driver);
+    return !reader.wrong;
+}
+
+static bool read_state(const json_t *object, struct vgpu_live *live)
+{
+    struct reader reader = {.object = object};
+    const json_t *gpus = NULL;
+    const json_t *vms = NULL;
+    reader.wrong = !read_daemon(json_object_get(object, "daemon"), live);
+    live->gpus = read_list(&reader, "gpus", &gpus, &live->gpu_count, sizeof *live->gpus);
+    for (size_t i = 0; i < live->gpu_count; i++)
+        reader.wrong |= !read_gpu(json_array_get(gpus, i), &live->gpus[i]);
+    live->vms = read_list(&reader, "vms", &vms, &live->vm_count, sizeof *live->vms);
+    for (size_t i = 0; i < live->vm_count; i++)
+        reader.wrong |= !read_vm(json_array_get(vms, i), &live->vms[i]);
+    return !reader.wrong;
+}
+
+enum vgpu_status vgpu_get_live(struct vgpu *handle, struct vgpu_live *live, struct vgpu_error *err)
+{
+    json_t *answer = NULL;
+    enum vgpu_status status =
+        admin_client_ask(vgpu_run_dir(handle), ADMIN_OP_STATE, STATE_TIMEOUT_MS, &answer, err);
+    if (status != VGPU_OK)
+        return status;
+    struct vgpu_live read = {.pid = 0};
+    if (read_state(answer, &read)) {
+        *live = read;
+    } else {
+        vgpu_live_fini(&read);
+        status =
+            error_set(err, VGPU_ERR_CORRUPT,
+                      "the daemon's answer lacks what this version expects: restart vgpud after an update");
+    }
+    json_decref(answer);
+    return status;
+}
+
+void vgpu_live_fini(struct vgpu_live *live)
+{
+    for (size_t i = 0; i < live->gpu_count; i++)
+        free(live->gpus[i].waiting);
+    free(live->gpus);
+    free(live->vms);
+    *live = (struct vgpu_live){.pid = 0};
+}

@@ -28,7 +28,8 @@ struct gpu {
     char name[128];
     CUfunction vector_add, matrix_multiply, reduce_sum;
     CUdeviceptr left, right, result;
-    size_t bytes; /* of each of the three */
+    float *host[3]; /* the same on the host */
+    size_t bytes;   /* of each of these */
 };
 
 #define TRY(call) try_call(#call, (call))
@@ -69,6 +70,11 @@ static void gpu_open(struct gpu *gpu, const struct options *options)
     TRY(cuMemAlloc(&gpu->left, gpu->bytes));
     TRY(cuMemAlloc(&gpu->right, gpu->bytes));
     TRY(cuMemAlloc(&gpu->result, gpu->bytes));
+    for (int i = 0; i < 3; i++)
+        if (!(gpu->host[i] = calloc(1, gpu->bytes))) {
+            printf("fail: no memory for %zu bytes\n", gpu->bytes);
+            exit(1);
+        }
 }
 
 /* Small whole numbers, so that float arithmetic on them is exact in any order. */
@@ -80,8 +86,9 @@ static void fill_small(float *values, size_t count, unsigned *seed)
     }
 }
 
-static int add_vectors(struct gpu *gpu, const struct options *options, float *host[3], unsigned *seed)
+static int add_vectors(struct gpu *gpu, const struct options *options, unsigned *seed)
 {
+    float **host = gpu->host;
     unsigned count = options->elements;
     fill_small(host[0], count, seed);
     fill_small(host[1], count, seed);
@@ -103,7 +110,8 @@ static int add_vectors(struct gpu *gpu, const struct options *options, float *ho
 /* Whether product = left * right, in O(size²): both sides are applied to a random vector. */
 static int product_is_right(float *const matrices[3], unsigned size, unsigned *seed)
 {
-    long long *vector = malloc(3 * size * sizeof *vector), *inner = vector + size, *outer = inner + size;
+    long long *vector = calloc((size_t)3 * size, sizeof *vector), *inner = vector + size,
+              *outer = inner + size;
     int right = vector != NULL;
     for (unsigned i = 0; right && i < size; i++) {
         *seed = *seed * 1664525u + 1013904223u;
@@ -129,8 +137,9 @@ static int product_is_right(float *const matrices[3], unsigned size, unsigned *s
     return right;
 }
 
-static int multiply_matrices(struct gpu *gpu, const struct options *options, float *host[3], unsigned *seed)
+static int multiply_matrices(struct gpu *gpu, const struct options *options, unsigned *seed)
 {
+    float **host = gpu->host;
     unsigned size = options->matrix, blocks = (size + 15) / 16;
     size_t bytes = 4 * (size_t)size * size;
     fill_small(host[0], (size_t)size * size, seed);
@@ -144,10 +153,11 @@ static int multiply_matrices(struct gpu *gpu, const struct options *options, flo
     return product_is_right(host, size, seed);
 }
 
-static int reduce(struct gpu *gpu, const struct options *options, float *host[3], unsigned *seed)
+static int reduce(struct gpu *gpu, const struct options *options, unsigned *seed)
 {
-    unsigned *values = (unsigned *)host[0], count = options->elements, expected = 0, total = 0;
-    for (unsigned i = 0; i < count; i++) {
+    unsigned count = options->elements, expected = 0, total = 0;
+    unsigned *values = calloc(count, sizeof *values);
+    for (unsigned i = 0; values && i < count; i++) {
         *seed = *seed * 1664525u + 1013904223u;
         expected += values[i] = *seed;
     }
@@ -157,17 +167,18 @@ static int reduce(struct gpu *gpu, const struct options *options, float *host[3]
     for (unsigned i = 0; i < options->launches; i++)
         TRY(cuLaunchKernel(gpu->reduce_sum, 16, 1, 1, 256, 1, 1, 0, NULL, arguments, NULL));
     TRY(cuMemcpyDtoH(&total, gpu->result, 4));
+    free(values);
     expected *= options->launches; /* each launch adds to the total */
     if (total != expected)
         printf("fail: reduction: the sum is %u, should be %u\n", total, expected);
     return total == expected;
 }
 
-static int timed(int (*work)(struct gpu *, const struct options *, float *[3], unsigned *), struct gpu *gpu,
-                 const struct options *options, float *host[3], unsigned *seed, double *milliseconds)
+static int timed(int (*work)(struct gpu *, const struct options *, unsigned *), struct gpu *gpu,
+                 const struct options *options, unsigned *seed, double *milliseconds)
 {
     double start = now_ms();
-    int right = work(gpu, options, host, seed);
+    int right = work(gpu, options, seed);
     *milliseconds += now_ms() - start;
     return right;
 }
@@ -198,21 +209,15 @@ int main(int argc, char **argv)
     double start = now_ms();
     struct gpu gpu;
     gpu_open(&gpu, &options);
-    float *host[3];
-    for (int i = 0; i < 3; i++)
-        if (!(host[i] = malloc(gpu.bytes))) {
-            printf("fail: no memory for %zu bytes\n", gpu.bytes);
-            return 1;
-        }
     struct times times = {0};
     unsigned seed = options.seed;
     int right = 1;
     for (unsigned round = 0; right && round < options.rounds; round++)
-        right = timed(add_vectors, &gpu, &options, host, &seed, &times.add) &&
-                timed(multiply_matrices, &gpu, &options, host, &seed, &times.multiply) &&
-                timed(reduce, &gpu, &options, host, &seed, &times.reduce);
+        right = timed(add_vectors, &gpu, &options, &seed, &times.add) &&
+                timed(multiply_matrices, &gpu, &options, &seed, &times.multiply) &&
+                timed(reduce, &gpu, &options, &seed, &times.reduce);
     for (int i = 0; i < 3; i++)
-        free(host[i]);
+        free(gpu.host[i]);
     if (!right)
         return 1;
     printf("pass: %u rounds on %s: vector add %.0f ms, matrix product %.0f ms, reduction %.0f ms, in all "

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { CASES_MAX = 64 };
+
 enum outcome { OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_SKIPPED };
 
 /* Written by the child that runs the cases, read by the parent once the child is gone. */
@@ -231,9 +233,9 @@ int suite_main(const char *suite, const struct test_case *cases, size_t count, i
             puts(cases[i].name);
         return 0;
     }
-    const struct test_case **selected = calloc(count, sizeof *selected);
+    const struct test_case *selected[CASES_MAX];
     progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (!selected || progress == MAP_FAILED) {
+    if (count > CASES_MAX || progress == MAP_FAILED) {
         perror(suite);
         return 1;
     }
@@ -246,6 +248,5 @@ int suite_main(const char *suite, const struct test_case *cases, size_t count, i
     while (progress->finished < chosen)
         run_cases_in_child(suite, selected, chosen);
     say("%s: %u passed, %u failed, %u skipped", suite, progress->passed, progress->failed, progress->skipped);
-    free(selected);
     return progress->failed ? 1 : 0;
 }

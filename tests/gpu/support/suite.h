@@ -28,11 +28,11 @@ struct test_case {
 
 #define CASE(function)                                                                                       \
     {                                                                                                        \
-        .name = #function, .run = function, .flags = CASE_SHARED                                             \
+        .name = #function, .run = (function), .flags = CASE_SHARED                                           \
     }
 #define CASE_IN_OWN_PROCESS(function)                                                                        \
     {                                                                                                        \
-        .name = #function, .run = function, .flags = CASE_ALONE                                              \
+        .name = #function, .run = (function), .flags = CASE_ALONE                                            \
     }
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

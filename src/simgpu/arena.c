@@ -1,0 +1,198 @@
+#include "simgpu/arena.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE_BYTES 4096ull
+
+#if defined(__SANITIZE_THREAD__)
+#define ARENA_BYTES (1ull << 36) /* its shadow memory must fit beside it, anywhere */
+#define ARENA_HINT  NULL
+#else
+#define ARENA_BYTES (1ull << 43) /* 8 TiB: more than the memory of all GPUs of a machine */
+#define ARENA_HINT  ((void *)ARENA_BASE)
+#endif
+
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static uint64_t arena_base;
+static struct region *regions; /* by address, none overlapping */
+static size_t region_count;
+static size_t region_room;
+static uint64_t cursor; /* where the search for free addresses goes on */
+static uint64_t next_id = 1;
+
+static uint64_t round_up(uint64_t value, uint64_t step)
+{
+    return (value + step - 1) / step * step;
+}
+
+bool arena_init(void)
+{
+    void *base = mmap(ARENA_HINT, ARENA_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return false;
+    madvise(base, ARENA_BYTES, MADV_DONTDUMP);
+    arena_base = (uint64_t)(uintptr_t)base;
+    cursor = arena_base;
+    return true;
+}
+
+/* Index of the first region that ends after address. */
+static size_t index_after(uint64_t address)
+{
+    size_t low = 0, high = region_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (regions[middle].base + regions[middle].bytes > address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static bool is_in_arena(const struct region *region)
+{
+    return region->kind == REGION_DEVICE || region->kind == REGION_MANAGED;
+}
+
+/* Under the write lock. */
+static bool insert(size_t index, const struct region *region)
+{
+    if (region_count == region_room) {
+        size_t room = region_room ? region_room * 2 : 64;
+        struct region *grown = realloc(regions, room * sizeof *grown);
+        if (!grown)
+            return false;
+        regions = grown;
+        region_room = room;
+    }
+    memmove(&regions[index + 1], &regions[index], (region_count - index) * sizeof *regions);
+    regions[index] = *region;
+    region_count++;
+    return true;
+}
+
+/* Addresses for so many bytes with the gap behind them, from `from` on; 0: none before the arena's end. */
+static uint64_t free_addresses(uint64_t from, uint64_t bytes)
+{
+    uint64_t need = round_up(bytes, PAGE_BYTES) + ARENA_GAP_BYTES;
+    for (size_t i = index_after(from); i < region_count; i++) {
+        if (!is_in_arena(&regions[i]))
+            continue;
+        if (regions[i].base >= from && regions[i].base - from >= need)
+            return from;
+        uint64_t end = round_up(regions[i].base + regions[i].bytes, PAGE_BYTES) + ARENA_GAP_BYTES;
+        from = end > from ? end : from;
+    }
+    return arena_base + ARENA_BYTES - from >= need && from < arena_base + ARENA_BYTES ? from : 0;
+}
+
+static uint64_t charged_bytes(const struct region *region)
+{
+    return round_up(region->bytes, PAGE_BYTES);
+}
+
+CUresult arena_allocate(struct region *region)
+{
+    if (region->bytes > ARENA_BYTES / 2)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = driver_device_reserve(region->device, charged_bytes(region));
+    if (result)
+        return result;
+    pthread_rwlock_wrlock(&lock);
+    region->base = free_addresses(cursor, region->bytes);
+    if (!region->base)
+        region->base = free_addresses(arena_base, region->bytes);
+    region->id = next_id++;
+    if (!region->base || !insert(index_after(region->base), region))
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    else
+        cursor = region->base + charged_bytes(region) + ARENA_GAP_BYTES;
+    pthread_rwlock_unlock(&lock);
+    if (result)
+        driver_device_release(region->device, charged_bytes(region));
+    return result;
+}
+
+bool arena_add_host(struct region *region)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t index = index_after(region->base);
+    bool added = index == region_count || regions[index].base >= region->base + region->bytes;
+    region->id = next_id++;
+    added = added && insert(index, region);
+    pthread_rwlock_unlock(&lock);
+    return added;
+}
+
+/* Under the write lock: forgets the region and gives back what it held. */
+static void remove_at(size_t index)
+{
+    struct region region = regions[index];
+    memmove(&regions[index], &regions[index + 1], (region_count - index - 1) * sizeof *regions);
+    region_count--;
+    if (is_in_arena(&region)) {
+        madvise((void *)(uintptr_t)region.base, charged_bytes(&region), MADV_DONTNEED);
+        driver_device_release(region.device, charged_bytes(&region));
+    } else if (region.kind == REGION_HOST) {
+        munmap((void *)(uintptr_t)region.base, round_up(region.bytes, PAGE_BYTES));
+    }
+}
+
+bool arena_remove(uint64_t base, struct region *removed)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t index = index_after(base);
+    bool found = index < region_count && regions[index].base == base;
+    if (found) {
+        *removed = regions[index];
+        remove_at(index);
+    }
+    pthread_rwlock_unlock(&lock);
+    return found;
+}
+
+bool arena_find(uint64_t address, uint64_t bytes, struct region *found)
+{
+    pthread_rwlock_rdlock(&lock);
+    size_t index = index_after(address);
+    bool is_known = index < region_count && regions[index].base <= address &&
+                    (bytes ? bytes : 1) <= regions[index].base + regions[index].bytes - address;
+    if (is_known)
+        *found = regions[index];
+    pthread_rwlock_unlock(&lock);
+    return is_known;
+}
+
+void arena_set_sync_memops(uint64_t address, bool value)
+{
+    pthread_rwlock_wrlock(&lock);
+    size_t index = index_after(address);
+    if (index < region_count && regions[index].base <= address)
+        regions[index].sync_memops = value;
+    pthread_rwlock_unlock(&lock);
+}
+
+uint64_t arena_async_bytes(const struct sim_device *device)
+{
+    uint64_t bytes = 0;
+    pthread_rwlock_rdlock(&lock);
+    for (size_t i = 0; i < region_count; i++)
+        if (regions[i].is_async && regions[i].device == device)
+            bytes += regions[i].bytes;
+    pthread_rwlock_unlock(&lock);
+    return bytes;
+}
+
+void arena_remove_context(struct CUctx_st *context)
+{
+    pthread_rwlock_wrlock(&lock);
+    for (size_t i = region_count; i-- > 0;)
+        if (regions[i].context == context)
+            remove_at(i);
+    pthread_rwlock_unlock(&lock);
+}

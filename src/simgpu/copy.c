@@ -1,0 +1,81 @@
+#include "simgpu/copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "simgpu/arena.h"
+
+/* Pageable memory up to this size is copied away at the call, so that the call need not wait for its turn. */
+#define STAGE_BYTES (1u << 20)
+
+CUresult copy_classify(enum copy_end end, uint64_t address, uint64_t bytes, enum copy_memory *memory)
+{
+    struct region region;
+    if (!address)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (arena_find(address, bytes, &region)) {
+        *memory =
+            region.kind == REGION_DEVICE || region.kind == REGION_MANAGED ? COPY_ON_DEVICE : COPY_PINNED;
+        return CUDA_SUCCESS;
+    }
+    if (end == COPY_DEVICE ||
+        (arena_find(address, 1, &region) && (region.kind == REGION_DEVICE || region.kind == REGION_MANAGED)))
+        return CUDA_ERROR_INVALID_VALUE;
+    *memory = COPY_PAGEABLE;
+    return CUDA_SUCCESS;
+}
+
+bool copy_must_wait(enum copy_memory to, enum copy_memory from, bool is_async)
+{
+    bool is_pageable = to == COPY_PAGEABLE || from == COPY_PAGEABLE;
+    bool is_within_device = to == COPY_ON_DEVICE && from == COPY_ON_DEVICE;
+    return is_pageable || (!is_async && !is_within_device);
+}
+
+struct linear_work {
+    struct work work;
+    void *to;
+    const void *from;
+    void *staged; /* owned; what from points to when not NULL */
+    size_t bytes;
+};
+
+static void run_linear(struct work *work)
+{
+    struct linear_work *linear = (struct linear_work *)work;
+    memmove(linear->to, linear->from, linear->bytes);
+}
+
+static void finish_linear(struct work *work)
+{
+    free(((struct linear_work *)work)->staged);
+}
+
+CUresult copy_linear(struct CUstream_st *stream, enum copy_end to_end, uint64_t to, enum copy_end from_end,
+                     uint64_t from, size_t bytes, bool is_async)
+{
+    enum copy_memory to_memory, from_memory;
+    if (bytes == 0)
+        return CUDA_SUCCESS;
+    CUresult result = copy_classify(to_end, to, bytes, &to_memory);
+    if (!result)
+        result = copy_classify(from_end, from, bytes, &from_memory);
+    if (result)
+        return result;
+    struct linear_work *linear = (struct linear_work *)work_create(sizeof *linear, run_linear, finish_linear);
+    if (!linear)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    linear->to = (void *)(uintptr_t)to;
+    linear->from = (const void *)(uintptr_t)from;
+    linear->bytes = bytes;
+    bool wait = copy_must_wait(to_memory, from_memory, is_async);
+    if (is_async && from_memory == COPY_PAGEABLE && to_memory != COPY_PAGEABLE && bytes <= STAGE_BYTES &&
+        (linear->staged = malloc(bytes))) {
+        memcpy(linear->staged, linear->from, bytes);
+        linear->from = linear->staged;
+        wait = false;
+    }
+    struct CUctx_st *context = stream->context;
+    result = work_submit(stream, &linear->work, wait);
+    return result || !wait ? result : context_error(context);
+}

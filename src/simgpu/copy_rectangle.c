@@ -1,0 +1,141 @@
+/* Copies of two and three dimensions: a box of rows in slices on both sides. */
+#include <string.h>
+
+#include "simgpu/copy.h"
+
+struct side {
+    uint64_t start; /* of the first row */
+    size_t row_step;
+    size_t slice_step;
+    enum copy_memory memory;
+};
+
+struct box_work {
+    struct work work;
+    struct side to;
+    struct side from;
+    size_t width;
+    size_t height;
+    size_t depth;
+};
+
+static void run_box(struct work *work)
+{
+    const struct box_work *box = (const struct box_work *)work;
+    for (size_t z = 0; z < box->depth; z++)
+        for (size_t y = 0; y < box->height; y++)
+            memmove((void *)(uintptr_t)(box->to.start + z * box->to.slice_step + y * box->to.row_step),
+                    (const void *)(uintptr_t)(box->from.start + z * box->from.slice_step +
+                                              y * box->from.row_step),
+                    box->width);
+}
+
+/* One end of a CUDA_MEMCPY2D or 3D. */
+struct end {
+    CUmemorytype type;
+    const void *host;
+    CUdeviceptr device;
+    size_t x, y, z;
+    size_t pitch;
+    size_t rows; /* of a slice; 0: as many as are copied */
+};
+
+#define PITCH_MAX  0x7fffffffull /* CU_DEVICE_ATTRIBUTE_MAX_PITCH */
+#define ROWS_MAX   0xffffffull
+#define SLICES_MAX 0x3fffull
+
+static CUresult read_end(const struct end *end, size_t width, size_t height, size_t depth, struct side *side)
+{
+    uint64_t base = end->type == CU_MEMORYTYPE_HOST ? (uint64_t)(uintptr_t)end->host : end->device;
+    enum copy_end kind = end->type == CU_MEMORYTYPE_HOST     ? COPY_HOST
+                         : end->type == CU_MEMORYTYPE_DEVICE ? COPY_DEVICE
+                                                             : COPY_UNIFIED;
+    if (end->type == CU_MEMORYTYPE_ARRAY)
+        return CUDA_ERROR_INVALID_HANDLE; /* no arrays here, so no handle can be one */
+    if (end->type != CU_MEMORYTYPE_HOST && end->type != CU_MEMORYTYPE_DEVICE &&
+        end->type != CU_MEMORYTYPE_UNIFIED)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (end->x > PITCH_MAX || width > PITCH_MAX || end->y > ROWS_MAX || height > ROWS_MAX ||
+        end->rows > ROWS_MAX || end->z > SLICES_MAX || depth > SLICES_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    size_t pitch = end->pitch ? end->pitch : end->x + width;
+    size_t rows = end->rows ? end->rows : end->y + height;
+    if (pitch > PITCH_MAX || end->x + width > pitch || (depth > 1 && end->y + height > rows) || !base)
+        return CUDA_ERROR_INVALID_VALUE;
+    side->row_step = pitch;
+    side->slice_step = pitch * rows;
+    uint64_t bytes, end_address, before = end->z;
+    if (__builtin_mul_overflow(before, side->slice_step, &before) ||
+        __builtin_mul_overflow(depth - 1, side->slice_step, &bytes) ||
+        __builtin_add_overflow(bytes, (height - 1) * pitch + width, &bytes) ||
+        __builtin_add_overflow(base, before + end->y * pitch + end->x, &side->start) ||
+        __builtin_add_overflow(side->start, bytes, &end_address))
+        return CUDA_ERROR_INVALID_VALUE;
+    return copy_classify(kind, side->start, bytes, &side->memory);
+}
+
+static CUresult copy_box(struct CUstream_st *stream, const struct end *to, const struct end *from,
+                         size_t width, size_t height, size_t depth, bool is_async)
+{
+    if (width == 0 || height == 0 || depth == 0)
+        return CUDA_SUCCESS;
+    struct box_work *box = (struct box_work *)work_create(sizeof *box, run_box, NULL);
+    if (!box)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = read_end(to, width, height, depth, &box->to);
+    if (!result)
+        result = read_end(from, width, height, depth, &box->from);
+    if (result) {
+        work_release(&box->work);
+        return result;
+    }
+    box->width = width;
+    box->height = height;
+    box->depth = depth;
+    struct CUctx_st *context = stream->context;
+    bool wait = copy_must_wait(box->to.memory, box->from.memory, is_async);
+    result = work_submit(stream, &box->work, wait);
+    return result || !wait ? result : context_error(context);
+}
+
+CUresult copy_2d(struct CUstream_st *stream, const CUDA_MEMCPY2D *copy, bool is_async)
+{
+    if (!copy)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct end to = {.type = copy->dstMemoryType,
+                     .host = copy->dstHost,
+                     .device = copy->dstDevice,
+                     .x = copy->dstXInBytes,
+                     .y = copy->dstY,
+                     .pitch = copy->dstPitch};
+    struct end from = {.type = copy->srcMemoryType,
+                       .host = copy->srcHost,
+                       .device = copy->srcDevice,
+                       .x = copy->srcXInBytes,
+                       .y = copy->srcY,
+                       .pitch = copy->srcPitch};
+    return copy_box(stream, &to, &from, copy->WidthInBytes, copy->Height, 1, is_async);
+}
+
+CUresult copy_3d(struct CUstream_st *stream, const CUDA_MEMCPY3D *copy, bool is_async)
+{
+    if (!copy || copy->reserved0 || copy->reserved1 || copy->srcLOD || copy->dstLOD)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct end to = {.type = copy->dstMemoryType,
+                     .host = copy->dstHost,
+                     .device = copy->dstDevice,
+                     .x = copy->dstXInBytes,
+                     .y = copy->dstY,
+                     .z = copy->dstZ,
+                     .pitch = copy->dstPitch,
+                     .rows = copy->dstHeight};
+    struct end from = {.type = copy->srcMemoryType,
+                       .host = copy->srcHost,
+                       .device = copy->srcDevice,
+                       .x = copy->srcXInBytes,
+                       .y = copy->srcY,
+                       .z = copy->srcZ,
+                       .pitch = copy->srcPitch,
+                       .rows = copy->srcHeight};
+    return copy_box(stream, &to, &from, copy->WidthInBytes, copy->Height, copy->Depth, is_async);
+}

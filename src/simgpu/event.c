@@ -1,0 +1,214 @@
+#include "simgpu/event.h"
+
+#include <stdlib.h>
+
+#include "cuda_api.h"
+#include "simgpu/handle.h"
+#include "simgpu/stream.h"
+
+#define FLAGS_KNOWN (CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS)
+
+/* --- life --- */
+
+static void free_event(struct CUevent_st *event)
+{
+    handle_remove(event);
+    work_release(event->recorded);
+    pthread_mutex_destroy(&event->lock);
+    free(event);
+}
+
+CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
+{
+    struct CUctx_st *context;
+    CUresult result = context_current(&context);
+    if (result)
+        return result;
+    if (!phEvent || (Flags & ~(unsigned int)FLAGS_KNOWN) ||
+        ((Flags & CU_EVENT_INTERPROCESS) && !(Flags & CU_EVENT_DISABLE_TIMING)))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct CUevent_st *event = calloc(1, sizeof *event);
+    if (!event)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    event->context = context;
+    event->flags = Flags;
+    pthread_mutex_init(&event->lock, NULL);
+    if (!handle_add(event, HANDLE_EVENT)) {
+        free_event(event);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    pthread_mutex_lock(&context->lock);
+    event->next_in_context = context->events;
+    if (context->events)
+        context->events->previous_in_context = event;
+    context->events = event;
+    pthread_mutex_unlock(&context->lock);
+    *phEvent = event;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuEventDestroy_v2(CUevent hEvent)
+{
+    struct CUctx_st *context;
+    CUresult result = context_current(&context);
+    if (!result && !handle_is(hEvent, HANDLE_EVENT))
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (result)
+        return result;
+    context = hEvent->context;
+    pthread_mutex_lock(&context->lock);
+    if (hEvent->previous_in_context)
+        hEvent->previous_in_context->next_in_context = hEvent->next_in_context;
+    else
+        context->events = hEvent->next_in_context;
+    if (hEvent->next_in_context)
+        hEvent->next_in_context->previous_in_context = hEvent->previous_in_context;
+    pthread_mutex_unlock(&context->lock);
+    free_event(hEvent);
+    return CUDA_SUCCESS;
+}
+
+void event_destroy_all(struct CUctx_st *context)
+{
+    while (context->events) {
+        struct CUevent_st *event = context->events;
+        context->events = event->next_in_context;
+        free_event(event);
+    }
+}
+
+/* --- recording and waiting --- */
+
+/* The mark the event stands for, held for the caller; NULL: never recorded. */
+static struct work *recorded_work(struct CUevent_st *event)
+{
+    pthread_mutex_lock(&event->lock);
+    struct work *work = event->recorded;
+    if (work)
+        work_reference(work);
+    pthread_mutex_unlock(&event->lock);
+    return work;
+}
+
+static CUresult check_event(CUevent event, struct CUctx_st **context)
+{
+    CUresult result = context_current(context);
+    return !result && !handle_is(event, HANDLE_EVENT) ? CUDA_ERROR_INVALID_HANDLE : result;
+}
+
+CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int flags)
+{
+    struct CUctx_st *context;
+    struct CUstream_st *stream;
+    CUresult result = check_event(hEvent, &context);
+    if (!result)
+        result = stream_resolve(hStream, &stream);
+    if (!result && hEvent->context != stream->context)
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (!result && flags != CU_EVENT_RECORD_DEFAULT)
+        result = CUDA_ERROR_INVALID_VALUE; /* external nodes only exist while capturing */
+    if (result)
+        return result;
+    struct work *mark = work_create(sizeof *mark, NULL, NULL);
+    if (!mark)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    work_reference(mark);
+    result = work_submit(stream, mark, false);
+    if (result) {
+        work_release(mark);
+        return result;
+    }
+    pthread_mutex_lock(&hEvent->lock);
+    struct work *before = hEvent->recorded;
+    hEvent->recorded = mark;
+    pthread_mutex_unlock(&hEvent->lock);
+    work_release(before);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuEventRecord(CUevent hEvent, CUstream hStream)
+{
+    return cuEventRecordWithFlags(hEvent, hStream, CU_EVENT_RECORD_DEFAULT);
+}
+
+CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
+{
+    struct CUctx_st *context;
+    struct CUstream_st *stream;
+    CUresult result = check_event(hEvent, &context);
+    if (!result)
+        result = stream_resolve(hStream, &stream);
+    if (!result && Flags != CU_EVENT_WAIT_DEFAULT)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result)
+        return result;
+    struct work *awaited = recorded_work(hEvent);
+    if (!awaited)
+        return CUDA_SUCCESS;
+    struct work *mark = work_create(sizeof *mark, NULL, NULL);
+    if (mark && work_needs(mark, awaited)) {
+        result = work_submit(stream, mark, false);
+    } else {
+        work_release(mark);
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    work_release(awaited);
+    return result;
+}
+
+CUresult cuEventQuery(CUevent hEvent)
+{
+    struct CUctx_st *context;
+    CUresult result = check_event(hEvent, &context);
+    if (result)
+        return result;
+    struct work *work = recorded_work(hEvent);
+    bool is_done = !work || work_is_done(work);
+    work_release(work);
+    result = context_error(context);
+    return result || is_done ? result : CUDA_ERROR_NOT_READY;
+}
+
+CUresult cuEventSynchronize(CUevent hEvent)
+{
+    struct CUctx_st *context;
+    CUresult result = check_event(hEvent, &context);
+    if (result)
+        return result;
+    struct work *work = recorded_work(hEvent);
+    if (work)
+        work_wait(work);
+    work_release(work);
+    return context_error(context);
+}
+
+/* --- time --- */
+
+CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEnd)
+{
+    struct CUctx_st *context;
+    CUresult result = check_event(hStart, &context);
+    if (!result)
+        result = check_event(hEnd, &context);
+    if (!result && !pMilliseconds)
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (!result && ((hStart->flags | hEnd->flags) & CU_EVENT_DISABLE_TIMING))
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (result)
+        return result;
+    struct work *start = recorded_work(hStart), *end = recorded_work(hEnd);
+    if (!start || !end)
+        result = CUDA_ERROR_INVALID_HANDLE;
+    else if (!work_is_done(start) || !work_is_done(end))
+        result = CUDA_ERROR_NOT_READY;
+    else
+        *pMilliseconds = (float)((double)(int64_t)(end->done_ns - start->done_ns) / 1e6);
+    work_release(start);
+    work_release(end);
+    return result;
+}
+
+CUresult cuEventElapsedTime(float *pMilliseconds, CUevent hStart, CUevent hEnd)
+{
+    return cuEventElapsedTime_v2(pMilliseconds, hStart, hEnd);
+}

@@ -1,0 +1,20 @@
+/* Events: a place in a stream that can be asked about and waited for. */
+#ifndef VGPU_SIMGPU_EVENT_H
+#define VGPU_SIMGPU_EVENT_H
+
+#include "simgpu/context.h"
+#include "simgpu/work.h"
+
+struct CUevent_st {
+    struct CUctx_st *context;
+    unsigned int flags;
+    struct CUevent_st *next_in_context; /* under the context's lock */
+    struct CUevent_st *previous_in_context;
+    pthread_mutex_t lock;
+    struct work *recorded; /* held; the mark last put into a stream. NULL: never recorded */
+};
+
+/* Frees all events of a context that is going. */
+void event_destroy_all(struct CUctx_st *context);
+
+#endif

@@ -1,0 +1,104 @@
+/* cuMemset*: in the legacy stream, in the thread's own (_ptds), and Async in any stream. None waits, except
+ * where the memory is the host's. */
+#include <string.h>
+
+#include "cuda_api.h"
+#include "simgpu/copy.h"
+
+struct memset_work {
+    struct work work;
+    uint64_t start;
+    size_t pitch;
+    unsigned int value;
+    unsigned int element_bytes;
+    size_t width; /* elements */
+    size_t height;
+};
+
+static void run_memset(struct work *work)
+{
+    const struct memset_work *job = (const struct memset_work *)work;
+    for (size_t y = 0; y < job->height; y++) {
+        void *row = (void *)(uintptr_t)(job->start + y * job->pitch);
+        if (job->element_bytes == 1)
+            memset(row, (int)job->value, job->width);
+        else if (job->element_bytes == 2)
+            for (size_t x = 0; x < job->width; x++)
+                ((uint16_t *)row)[x] = (uint16_t)job->value;
+        else
+            for (size_t x = 0; x < job->width; x++)
+                ((uint32_t *)row)[x] = job->value;
+    }
+}
+
+static CUresult fill(CUstream handle, CUdeviceptr to, size_t pitch, unsigned int value,
+                     unsigned int element_bytes, size_t width, size_t height, bool is_async)
+{
+    struct CUstream_st *stream;
+    enum copy_memory memory;
+    size_t row_bytes;
+    CUresult result = stream_resolve(handle, &stream);
+    if (result || !width || !height)
+        return result;
+    if (to % element_bytes || (height > 1 && pitch % element_bytes) ||
+        __builtin_mul_overflow(width, element_bytes, &row_bytes) || (height > 1 && pitch < row_bytes))
+        return CUDA_ERROR_INVALID_VALUE;
+    size_t bytes;
+    if (__builtin_mul_overflow(pitch, height - 1, &bytes) || __builtin_add_overflow(bytes, row_bytes, &bytes))
+        return CUDA_ERROR_INVALID_VALUE;
+    result = copy_classify(COPY_DEVICE, to, bytes, &memory);
+    if (result)
+        return result;
+    struct memset_work *job = (struct memset_work *)work_create(sizeof *job, run_memset, NULL);
+    if (!job)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    job->start = to;
+    job->pitch = pitch;
+    job->value = value;
+    job->element_bytes = element_bytes;
+    job->width = width;
+    job->height = height;
+    struct CUctx_st *context = stream->context;
+    bool wait = !is_async && memory == COPY_PINNED;
+    result = work_submit(stream, &job->work, wait);
+    return result || !wait ? result : context_error(context);
+}
+
+/* For one element type: the function for a row and the one for a rectangle, in their three forms here. */
+#define MEMSET_ROW(NAME, TYPE, BYTES)                                                                        \
+    CUresult cuMemset##NAME##_v2(CUdeviceptr dstDevice, TYPE value, size_t N)                                \
+    {                                                                                                        \
+        return fill(CU_STREAM_LEGACY, dstDevice, 0, value, BYTES, N, 1, false);                              \
+    }                                                                                                        \
+    CUresult cuMemset##NAME##_v2_ptds(CUdeviceptr dstDevice, TYPE value, size_t N)                           \
+    {                                                                                                        \
+        return fill(CU_STREAM_PER_THREAD, dstDevice, 0, value, BYTES, N, 1, false);                          \
+    }                                                                                                        \
+    CUresult cuMemset##NAME##Async(CUdeviceptr dstDevice, TYPE value, size_t N, CUstream hStream)            \
+    {                                                                                                        \
+        return fill(hStream, dstDevice, 0, value, BYTES, N, 1, true);                                        \
+    }
+
+#define MEMSET_RECTANGLE(NAME, TYPE, BYTES)                                                                  \
+    CUresult cuMemset##NAME##_v2(CUdeviceptr dstDevice, size_t dstPitch, TYPE value, size_t Width,           \
+                                 size_t Height)                                                              \
+    {                                                                                                        \
+        return fill(CU_STREAM_LEGACY, dstDevice, dstPitch, value, BYTES, Width, Height, false);              \
+    }                                                                                                        \
+    CUresult cuMemset##NAME##_v2_ptds(CUdeviceptr dstDevice, size_t dstPitch, TYPE value, size_t Width,      \
+                                      size_t Height)                                                         \
+    {                                                                                                        \
+        return fill(CU_STREAM_PER_THREAD, dstDevice, dstPitch, value, BYTES, Width, Height, false);          \
+    }                                                                                                        \
+    CUresult cuMemset##NAME##Async(CUdeviceptr dstDevice, size_t dstPitch, TYPE value, size_t Width,         \
+                                   size_t Height, CUstream hStream)                                          \
+    {                                                                                                        \
+        return fill(hStream, dstDevice, dstPitch, value, BYTES, Width, Height, true);                        \
+    }
+
+MEMSET_ROW(D8, unsigned char, 1)
+MEMSET_ROW(D16, unsigned short, 2)
+MEMSET_ROW(D32, unsigned int, 4)
+MEMSET_RECTANGLE(D2D8, unsigned char, 1)
+MEMSET_RECTANGLE(D2D16, unsigned short, 2)
+MEMSET_RECTANGLE(D2D32, unsigned int, 4)

@@ -1,0 +1,56 @@
+/* Work on the simulated GPU: what streams run, in which order, and who waits for it.
+ *
+ * A piece of work runs when its stream has reached it and everything it needs is done. A stream is a queue
+ * with a thread of its own, made when it first has to run something that nobody waits for. Work somebody
+ * waits for is run by the waiting thread itself where nothing is in front of it.
+ *
+ * All states below change under one lock of the process; work runs outside it. */
+#ifndef VGPU_SIMGPU_WORK_H
+#define VGPU_SIMGPU_WORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cuda/cuda_types.h"
+
+struct CUctx_st;
+struct CUstream_st;
+
+/* The first member of a larger structure that holds what the work is about. Counted: its stream, events and
+ * work that needs it hold it. */
+struct work {
+    unsigned int references;
+    void (*run)(struct work *work); /* NULL: only marks a place in the stream */
+    void (*finish)(
+        struct work *work); /* frees what the work holds; after run or instead of it. May be NULL */
+    bool runs_after_error;  /* also in a context that has failed */
+    bool is_done;
+    uint64_t done_ns;         /* clock_monotonic_ns */
+    struct CUctx_st *context; /* set by submit */
+    struct work *next;        /* in its stream's queue */
+    struct work **needs;      /* done before this one runs; held */
+    size_t need_count;
+    size_t need_room;
+};
+
+/* Once, before anything else of this file. */
+void work_init(void);
+
+/* Zeros, with one reference for the caller. bytes is the size of the larger structure. NULL: out of host
+ * memory. */
+struct work *work_create(size_t bytes, void (*run)(struct work *work), void (*finish)(struct work *work));
+void work_reference(struct work *work);
+void work_release(struct work *work); /* NULL is allowed */
+
+/* Before submitting: work must not run before needed is done. False: out of host memory. */
+bool work_needs(struct work *work, struct work *needed);
+
+/* Puts work at the end of the stream. Takes over the caller's reference. When wait, returns once it is done.
+ * The result is of the submitting; what goes wrong in the work itself is found in the context. */
+CUresult work_submit(struct CUstream_st *stream, struct work *work, bool wait);
+
+bool work_is_done(struct work *work);
+void work_wait(struct work *work);
+
+#endif

@@ -1,0 +1,244 @@
+#include "worker/connection.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "wire/frame.h"
+#include "wire/handshake.h"
+#include "wire/lane.h"
+#include "worker/lane.h"
+#include "worker/segment.h"
+
+#define GREETINGS 16 /* a guest that proposes address ranges without end is not one of ours */
+
+static struct {
+    int fd;
+    bool shares_memory;
+    struct process_shared *process; /* the page that tells the guest of the end; NULL over a stream */
+    pthread_mutex_t sending;
+    pthread_mutex_t lanes_lock;
+    struct lane *lanes;
+    unsigned lane_count;
+} connection = {.fd = -1, .sending = PTHREAD_MUTEX_INITIALIZER, .lanes_lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool send_welcome(int fd, uint32_t status, uint32_t flags, const char *text)
+{
+    struct server_welcome welcome = {
+        .magic = HANDSHAKE_MAGIC, .version = HANDSHAKE_VERSION, .status = status, .flags = flags};
+    snprintf(welcome.text, sizeof welcome.text, "%s", text);
+    return send(fd, &welcome, sizeof welcome, MSG_NOSIGNAL) == (ssize_t)sizeof welcome;
+}
+
+void connection_refuse(int fd, uint32_t status, const char *text)
+{
+    send_welcome(fd, status, 0, text);
+}
+
+/* Makes the process page and passes it. */
+static bool share_process_page(int fd)
+{
+    int page = segment_create_fd("vgpu-process", 4096);
+    if (page < 0)
+        return false;
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
+    struct frame_header header = {.type = FRAME_SEGMENT, .value = 4096};
+    bool done = memory != MAP_FAILED && frame_write_descriptor(fd, &header, page) == 0;
+    close(page);
+    if (done)
+        connection.process = memory;
+    return done;
+}
+
+/* The peer is on this kernel: descriptors can be passed. */
+static bool is_local(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof address;
+    return getsockname(fd, (struct sockaddr *)&address, &bytes) == 0 && address.ss_family == AF_UNIX;
+}
+
+bool connection_greet(int fd)
+{
+    struct guest_hello hello;
+    for (int i = 0; i < GREETINGS; i++) {
+        if (frame_read(fd, &hello, sizeof hello) != 0)
+            return false;
+        if (hello.magic != HANDSHAKE_MAGIC) {
+            log_warning("the other side of the guest connection does not speak the protocol");
+            return false;
+        }
+        if (hello.version != HANDSHAKE_VERSION) {
+            connection_refuse(fd, HANDSHAKE_VERSION_MISMATCH,
+                              "the guest library and the host's vgpu are of different versions: install the "
+                              "same one on both");
+            return false;
+        }
+        hello.program[sizeof hello.program - 1] = '\0';
+        for (char *at = hello.program; *at != '\0'; at++)
+            if (*at < ' ' || *at > '~')
+                *at = '?';
+        connection.shares_memory = (hello.flags & HANDSHAKE_SHARED_MEMORY) != 0 && is_local(fd);
+        if (!connection.shares_memory || arena_claim(hello.arena_base, hello.arena_bytes)) {
+            connection.fd = fd;
+            log_info("guest process %u (%s), %s", hello.pid, hello.program,
+                     connection.shares_memory ? "shared memory" : "stream");
+            return send_welcome(fd, HANDSHAKE_OK, connection.shares_memory ? HANDSHAKE_SHARED_MEMORY : 0,
+                                "") &&
+                   (!connection.shares_memory || share_process_page(fd));
+        }
+        if (!send_welcome(fd, HANDSHAKE_RETRY, 0, "that address range is taken: propose another"))
+            return false;
+    }
+    return false;
+}
+
+static bool send_frame(const struct frame_header *header, const void *body, int passed_fd)
+{
+    pthread_mutex_lock(&connection.sending);
+    int result = passed_fd >= 0 ? frame_write_descriptor(connection.fd, header, passed_fd)
+                                : frame_write(connection.fd, header, body, header->bytes);
+    pthread_mutex_unlock(&connection.sending);
+    return result == 0;
+}
+
+void connection_end(const char *text)
+{
+    if (connection.process != NULL) {
+        snprintf(connection.process->text, sizeof connection.process->text, "%s", text);
+        atomic_store_explicit(&connection.process->ended, 1, memory_order_release);
+    } else if (connection.fd >= 0) {
+        struct frame_header header = {.type = FRAME_ENDED, .bytes = (uint32_t)strlen(text) + 1};
+        send_frame(&header, text, -1);
+    }
+    log_info("ending: %s", text);
+    _exit(0);
+}
+
+void connection_reply(uint32_t lane, const void *reply, uint32_t bytes)
+{
+    struct frame_header header = {.type = FRAME_REPLY, .lane = lane, .bytes = bytes};
+    send_frame(&header, reply, -1);
+}
+
+void connection_error(uint32_t lane, CUresult result)
+{
+    struct frame_header header = {.type = FRAME_ERROR, .lane = lane, .value = (uint32_t)result};
+    send_frame(&header, NULL, -1);
+}
+
+void connection_pass(int fd, uint64_t bytes)
+{
+    struct frame_header header = {.type = FRAME_SEGMENT, .value = (uint32_t)(bytes >> 12)};
+    send_frame(&header, NULL, fd);
+    close(fd);
+}
+
+bool connection_shares_memory(void)
+{
+    return connection.shares_memory;
+}
+
+static struct lane *find_lane(uint32_t id)
+{
+    struct lane *lane = connection.lanes;
+    while (lane != NULL && lane->id != id)
+        lane = lane->next;
+    return lane;
+}
+
+static bool open_lane(uint32_t id)
+{
+    pthread_mutex_lock(&connection.lanes_lock);
+    bool refused = connection.lane_count >= FRAME_MAX_LANES || find_lane(id) != NULL;
+    int fd = -1;
+    struct lane *lane = refused ? NULL : lane_create(id, !connection.shares_memory, &fd);
+    if (lane != NULL) {
+        lane->next = connection.lanes;
+        connection.lanes = lane;
+        connection.lane_count++;
+    }
+    pthread_mutex_unlock(&connection.lanes_lock);
+    if (lane == NULL) {
+        connection_end(refused ? "the program has more threads with CUDA calls than a worker serves"
+                               : "the host has no memory for another thread of this program");
+    }
+    if (fd < 0)
+        return true;
+    struct frame_header header = {.type = FRAME_LANE_OPEN, .lane = id};
+    bool sent = send_frame(&header, NULL, fd);
+    close(fd);
+    return sent;
+}
+
+void connection_forget_lane(struct lane *lane)
+{
+    pthread_mutex_lock(&connection.lanes_lock);
+    for (struct lane **link = &connection.lanes; *link != NULL; link = &(*link)->next) {
+        if (*link == lane) {
+            *link = lane->next;
+            connection.lane_count--;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&connection.lanes_lock);
+}
+
+static void close_lane(uint32_t id)
+{
+    pthread_mutex_lock(&connection.lanes_lock);
+    struct lane *lane = find_lane(id);
+    if (lane != NULL)
+        lane_end(lane);
+    pthread_mutex_unlock(&connection.lanes_lock);
+}
+
+/* A record over a stream. Only this thread closes lanes, so the one found stays. */
+static bool take_record(const struct frame_header *frame, uint8_t *buffer)
+{
+    if (frame->bytes < sizeof(struct record_header) || frame->bytes > RECORD_MAX_BYTES ||
+        frame->bytes % 8 != 0 || frame_read(connection.fd, buffer, frame->bytes) != 0)
+        return false;
+    struct record_header header;
+    memcpy(&header, buffer, sizeof header);
+    pthread_mutex_lock(&connection.lanes_lock);
+    struct lane *lane = find_lane(frame->lane);
+    pthread_mutex_unlock(&connection.lanes_lock);
+    /* A lane that is closing may free itself at any time. */
+    if (lane == NULL || atomic_load(&lane->closing) || header.bytes != frame->bytes)
+        return false;
+    lane_put(lane, &header, buffer);
+    return true;
+}
+
+void connection_serve(void)
+{
+    uint8_t *buffer = malloc(RECORD_MAX_BYTES);
+    struct frame_header frame;
+    bool good = buffer != NULL;
+    while (good && frame_read(connection.fd, &frame, sizeof frame) == 0) {
+        switch (frame.type) {
+        case FRAME_LANE_OPEN:
+            good = frame.bytes == 0 && open_lane(frame.lane);
+            break;
+        case FRAME_LANE_CLOSE:
+            good = frame.bytes == 0;
+            close_lane(frame.lane);
+            break;
+        case FRAME_RECORD:
+            good = !connection.shares_memory && take_record(&frame, buffer);
+            break;
+        default:
+            good = false;
+        }
+    }
+    if (!good)
+        log_warning("the guest broke the protocol");
+    free(buffer);
+}

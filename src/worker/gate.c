@@ -1,0 +1,248 @@
+#include "worker/gate.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "driver_api.h"
+#include "wire/futex.h"
+#include "worker/handle_map.h"
+
+/* How long a holder that others wait for may pause between two pieces of work before it counts as done: a
+ * round trip of its program, not more. */
+#define LINGER_US 50
+
+static struct {
+    struct grant_page *page;
+    int control;
+    bool has_membarrier;
+    pthread_mutex_t lock; /* over passes, want_sent, and the order of messages on the control socket */
+    struct gate_pass *passes;
+    bool want_sent;           /* since the last NONE */
+    pthread_mutex_t contexts; /* no context ends while it is held */
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .contexts = PTHREAD_MUTEX_INITIALIZER};
+
+static uint32_t word_now(void)
+{
+    return atomic_load_explicit(&gate.page->word, memory_order_acquire);
+}
+
+static bool word_open(uint32_t word)
+{
+    enum grant_state state = grant_word_state(word);
+    return state == GRANT_HELD || state == GRANT_CONTENDED;
+}
+
+/* Makes every lane's store of `inside` visible here, and the new word visible to every lane. */
+static void meet_lanes(void)
+{
+    if (!gate.has_membarrier || syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
+        atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void say(enum control_type type, uint32_t generation, uint64_t value)
+{
+    struct control_message message = {.type = type, .generation = generation, .value = value};
+    ssize_t sent;
+    do {
+        sent = send(gate.control, &message, sizeof message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        _exit(0); /* the daemon is gone, and with it the right to use the GPU */
+}
+
+/* Asks for the grant if nobody has, and sleeps until the word changes. */
+static void wait_for_grant(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    uint32_t word = word_now();
+    if (grant_word_state(word) == GRANT_NONE && !gate.want_sent) {
+        gate.want_sent = true;
+        say(CONTROL_WANT, grant_word_generation(word), 0);
+    }
+    pthread_mutex_unlock(&gate.lock);
+    if (!word_open(word))
+        futex_wait(&gate.page->word, word, 0);
+}
+
+void gate_enter(struct gate_pass *pass)
+{
+    for (;;) {
+        atomic_store_explicit(&pass->inside, 1, memory_order_relaxed);
+        if (gate.has_membarrier)
+            atomic_signal_fence(memory_order_seq_cst);
+        else
+            atomic_thread_fence(memory_order_seq_cst);
+        if (word_open(word_now()))
+            return;
+        atomic_store_explicit(&pass->inside, 0, memory_order_release);
+        wait_for_grant();
+    }
+}
+
+void gate_exit(struct gate_pass *pass)
+{
+    atomic_store_explicit(&pass->submitted, atomic_load_explicit(&pass->submitted, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&pass->inside, 0, memory_order_release);
+}
+
+void gate_join(struct gate_pass *pass)
+{
+    pthread_mutex_lock(&gate.lock);
+    pass->next = gate.passes;
+    gate.passes = pass;
+    pass->linked = true;
+    pthread_mutex_unlock(&gate.lock);
+}
+
+void gate_leave(struct gate_pass *pass)
+{
+    pthread_mutex_lock(&gate.lock);
+    for (struct gate_pass **link = &gate.passes; *link != NULL; link = &(*link)->next) {
+        if (*link == pass) {
+            *link = pass->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&gate.lock);
+}
+
+/* Work that has passed the gate so far. */
+static uint64_t submitted(void)
+{
+    uint64_t sum = 0;
+    pthread_mutex_lock(&gate.lock);
+    for (struct gate_pass *pass = gate.passes; pass != NULL; pass = pass->next)
+        sum += atomic_load_explicit(&pass->submitted, memory_order_relaxed);
+    pthread_mutex_unlock(&gate.lock);
+    return sum;
+}
+
+static bool anybody_inside(void)
+{
+    bool inside = false;
+    pthread_mutex_lock(&gate.lock);
+    for (struct gate_pass *pass = gate.passes; pass != NULL && !inside; pass = pass->next)
+        inside = atomic_load_explicit(&pass->inside, memory_order_acquire) != 0;
+    pthread_mutex_unlock(&gate.lock);
+    return inside;
+}
+
+void gate_contexts_lock(void)
+{
+    pthread_mutex_lock(&gate.contexts);
+}
+
+void gate_contexts_unlock(void)
+{
+    pthread_mutex_unlock(&gate.contexts);
+}
+
+#define MOST_CONTEXTS 64
+struct context_list {
+    CUcontext items[MOST_CONTEXTS];
+    size_t count;
+};
+
+static void collect_context(void *object, void *user)
+{
+    struct context_list *list = user;
+    if (list->count < MOST_CONTEXTS)
+        list->items[list->count++] = object;
+}
+
+/* Waits until every context's work is done. A context in error has none. */
+static void wait_for_gpu(void)
+{
+    struct context_list list = {.count = 0};
+    gate_contexts_lock();
+    handle_each(HANDLE_CONTEXT, collect_context, &list);
+    for (size_t i = 0; i < list.count; i++) {
+        if (driver.cuCtxSetCurrent(list.items[i]) == CUDA_SUCCESS)
+            driver.cuCtxSynchronize();
+    }
+    driver.cuCtxSetCurrent(NULL);
+    gate_contexts_unlock();
+}
+
+/* The word says REVOKED, so that nobody passes any more: waits for what has passed, and gives back. */
+static void give_back(uint32_t revoked, enum release_reason reason)
+{
+    meet_lanes();
+    while (anybody_inside())
+        sched_yield();
+    wait_for_gpu();
+    uint32_t generation = grant_word_generation(revoked);
+    pthread_mutex_lock(&gate.lock);
+    gate.want_sent = false;
+    atomic_store_explicit(&gate.page->word, grant_word(generation, GRANT_NONE), memory_order_release);
+    say(CONTROL_RELEASED, generation, reason);
+    pthread_mutex_unlock(&gate.lock);
+    futex_wake_all(&gate.page->word);
+}
+
+/* Others wait: gives back as soon as nothing is running and nothing new has come for a moment. */
+static void give_back_when_idle(uint32_t contended)
+{
+    uint64_t before = submitted();
+    wait_for_gpu();
+    usleep(LINGER_US);
+    if (anybody_inside() || submitted() != before)
+        return;
+    uint32_t revoked = grant_word(grant_word_generation(contended), GRANT_REVOKED);
+    if (atomic_compare_exchange_strong(&gate.page->word, &contended, revoked))
+        give_back(revoked, RELEASE_IDLE);
+}
+
+static void *watch_grant(void *unused)
+{
+    for (;;) {
+        uint32_t word = word_now();
+        switch (grant_word_state(word)) {
+        case GRANT_REVOKED:
+            give_back(word, RELEASE_REVOKED);
+            break;
+        case GRANT_CONTENDED:
+            give_back_when_idle(word);
+            break;
+        default:
+            futex_wait(&gate.page->word, word, 0);
+        }
+    }
+    return unused;
+}
+
+bool gate_open(int grant_fd, int control_fd)
+{
+    void *page = mmap(NULL, GRANT_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, grant_fd, 0);
+    if (page == MAP_FAILED)
+        return false;
+    close(grant_fd);
+    gate.page = page;
+    gate.control = control_fd;
+    gate.has_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    pthread_t thread;
+    errno = pthread_create(&thread, NULL, watch_grant, NULL);
+    return errno == 0;
+}
+
+/* Written by several lanes: relaxed additions, for people's eyes. */
+void gate_count_call(bool work)
+{
+    atomic_fetch_add_explicit(&gate.page->calls, 1, memory_order_relaxed);
+    if (work)
+        atomic_fetch_add_explicit(&gate.page->gpu_calls, 1, memory_order_relaxed);
+}
+
+void gate_count_memory(int64_t bytes)
+{
+    atomic_fetch_add_explicit(&gate.page->device_memory_bytes, (uint64_t)bytes, memory_order_relaxed);
+}

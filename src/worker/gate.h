@@ -1,0 +1,40 @@
+/* The worker's side of the grant (wire/grant.h): lanes pass through the gate with work for the GPU, and a
+ * thread of its own drains and gives back when the daemon asks. */
+#ifndef VGPU_WORKER_GATE_H
+#define VGPU_WORKER_GATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/grant.h"
+
+/* Per lane. The lane sets it around a call that submits; the draining thread waits for it to clear. Store and
+ * load are plain: membarrier(2) orders them on the rare side. */
+struct gate_pass {
+    _Atomic uint32_t inside;
+    _Atomic uint64_t submitted; /* calls that went through; written by the lane alone */
+    struct gate_pass *next;
+    bool linked;
+};
+
+/* Maps the page and starts the thread. false with errno set. */
+bool gate_open(int grant_fd, int control_fd);
+
+/* A lane begins and ends to exist. */
+void gate_join(struct gate_pass *pass);
+void gate_leave(struct gate_pass *pass);
+
+/* Waits until this worker may submit; then the lane is inside, until gate_exit(). */
+void gate_enter(struct gate_pass *pass);
+void gate_exit(struct gate_pass *pass);
+
+/* Around a call that ends a context, so that the draining thread does not hold it meanwhile. */
+void gate_contexts_lock(void);
+void gate_contexts_unlock(void);
+
+/* A call was executed; its kind for the counters that people see. */
+void gate_count_call(bool work);
+void gate_count_memory(int64_t bytes);
+
+#endif

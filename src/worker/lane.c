@@ -1,0 +1,262 @@
+#include "worker/lane.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "driver_api.h"
+#include "worker/call.h"
+#include "worker/connection.h"
+#include "worker/segment.h"
+#include "worker/turn.h"
+
+static uint64_t spin_ns = 50000;
+
+void lane_set_spin_us(uint64_t spin_us)
+{
+    spin_ns = spin_us * 1000;
+}
+
+void lane_poll_staging(struct lane *lane, bool all)
+{
+    while (lane->staging_done != lane->staging_queued) {
+        CUevent event = lane->staging_events[lane->staging_done % STAGING_SLOTS];
+        CUresult result = all ? driver.cuEventSynchronize(event) : driver.cuEventQuery(event);
+        if (result == CUDA_ERROR_NOT_READY)
+            return;
+        /* Done, or lost with its context: either way the slot is free. */
+        lane->staging_done++;
+        atomic_store_explicit(&lane->shared->staging_done, lane->staging_done, memory_order_release);
+    }
+}
+
+/* Waits for records: looks a while, then sleeps. False when the lane is over. */
+static bool wait_for_records(struct lane *lane)
+{
+    uint64_t since = 0;
+    for (unsigned steps = 1;; steps++) {
+        if (lane_published(lane->shared) != lane->position)
+            return true;
+        if (atomic_load_explicit(&lane->closing, memory_order_acquire))
+            return lane_published(lane->shared) != lane->position;
+        if (lane->staging_done != lane->staging_queued)
+            lane_poll_staging(lane, false);
+        lane_pause();
+        if (steps % 64 != 0)
+            continue;
+        uint64_t now = clock_monotonic_ns();
+        if (since == 0)
+            since = now;
+        else
+            sched_yield();
+        if (now - since < spin_ns || lane->staging_done != lane->staging_queued)
+            continue;
+        lane_sleep(lane->shared, lane->position, 0);
+        since = 0;
+    }
+}
+
+/* Copies the next record out of the ring. The guest may change it at any time: its length is read once, and
+ * the header used afterwards is the copy's. False when it cannot be one: the guest is broken or hostile. */
+static bool take_record(struct lane *lane, struct record_header **record)
+{
+    for (;;) {
+        uint64_t available = lane_published(lane->shared) - lane->position;
+        uint32_t at = (uint32_t)(lane->position % LANE_RING_BYTES);
+        uint32_t to_end = LANE_RING_BYTES - at;
+        const volatile struct record_header *shared = (const struct record_header *)(lane->shared->ring + at);
+        uint32_t bytes = shared->bytes;
+        bool padding = shared->call == 0;
+        if (bytes % 8 != 0 || bytes == 0 || bytes > to_end || bytes > available)
+            return false;
+        if (padding) {
+            lane->position += bytes;
+            atomic_store_explicit(&lane->shared->tail, lane->position, memory_order_release);
+            if (lane_published(lane->shared) == lane->position && !wait_for_records(lane))
+                return false;
+            continue;
+        }
+        if (bytes < sizeof **record || bytes > RECORD_MAX_BYTES)
+            return false;
+        memcpy(lane->record, lane->shared->ring + at, bytes);
+        lane->position += bytes;
+        atomic_store_explicit(&lane->shared->tail, lane->position, memory_order_release);
+        *record = (struct record_header *)lane->record;
+        (*record)->bytes = bytes;
+        return (*record)->call > CALL_INVALID && (*record)->call < CALL_COUNT &&
+               (*record)->body_bytes <= bytes - sizeof **record;
+    }
+}
+
+static CUresult execute(struct lane *lane, const struct record_header *record, struct call *call)
+{
+    const struct call_entry *entry = &call_table[record->call];
+    const uint8_t *body = (const uint8_t *)(record + 1);
+    if (record->body_bytes < entry->request_bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    call->request = body;
+    call->tail = body + entry->request_bytes;
+    call->tail_bytes = record->body_bytes - entry->request_bytes;
+    bool work = (entry->flags & CALL_WORK) != 0;
+    bool ends_context = (entry->flags & CALL_ENDS_CONTEXT) != 0;
+    if (work)
+        gate_enter(&lane->pass);
+    if (ends_context)
+        gate_contexts_lock();
+    CUresult result = entry->serve(call);
+    if (ends_context)
+        gate_contexts_unlock();
+    if (work)
+        gate_exit(&lane->pass);
+    gate_count_call(work);
+    return result;
+}
+
+static void answer(struct lane *lane, CUresult result, const struct call *call, uint8_t *buffer)
+{
+    struct reply_header header = {.result = (int32_t)result, .body_bytes = call->reply_bytes};
+    memcpy(buffer, &header, sizeof header);
+    if (lane->stream)
+        connection_reply(lane->id, buffer, (uint32_t)sizeof header + call->reply_bytes);
+    else
+        lane_answer(lane->shared, ++lane->answers);
+}
+
+static void note_error(struct lane *lane, CUresult result)
+{
+    uint32_t none = 0;
+    if (lane->stream)
+        connection_error(lane->id, result);
+    else
+        atomic_compare_exchange_strong(&lane->shared->forgotten_error, &none, (uint32_t)result);
+}
+
+static void serve_record(struct lane *lane, const struct record_header *record)
+{
+    uint8_t *buffer = lane->stream ? lane->stream_reply : lane->shared->reply;
+    struct call call = {.lane = lane,
+                        .reply = buffer + sizeof(struct reply_header),
+                        .reply_room = REPLY_MAX_BYTES - sizeof(struct reply_header)};
+    turn_wait(record->ticket);
+    CUresult result = execute(lane, record, &call);
+    if (record->flags & RECORD_WANTS_REPLY) {
+        answer(lane, result, &call, buffer);
+        return;
+    }
+    turn_done(record->ticket);
+    if (result != CUDA_SUCCESS)
+        note_error(lane, result);
+}
+
+static void destroy(struct lane *lane)
+{
+    if (lane->staging != NULL) {
+        lane_poll_staging(lane, true);
+        if (driver.cuCtxSetCurrent(lane->staging_context) == CUDA_SUCCESS) {
+            for (uint32_t i = 0; i < STAGING_SLOTS; i++)
+                driver.cuEventDestroy_v2(lane->staging_events[i]);
+            segment_drop((uintptr_t)lane->staging);
+        }
+    }
+    munmap(lane->shared, LANE_SEGMENT_BYTES);
+    free(lane->record);
+    free(lane->stream_reply);
+    free(lane->upload);
+    free(lane);
+}
+
+static void *lane_main(void *argument)
+{
+    struct lane *lane = argument;
+    gate_join(&lane->pass);
+    while (wait_for_records(lane)) {
+        struct record_header *record;
+        if (!take_record(lane, &record)) {
+            if (atomic_load(&lane->closing))
+                break;
+            connection_end("the program sent something that is no CUDA call; its worker has stopped");
+        }
+        serve_record(lane, record);
+    }
+    gate_leave(&lane->pass);
+    connection_forget_lane(lane);
+    destroy(lane);
+    return NULL;
+}
+
+static struct lane *allocate(uint32_t id, bool stream, int *fd)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (lane == NULL)
+        return NULL;
+    lane->id = id;
+    lane->stream = stream;
+    lane->record = malloc(RECORD_MAX_BYTES);
+    lane->stream_reply = stream ? malloc(REPLY_MAX_BYTES) : NULL;
+    const uint64_t page = 4096;
+    uint64_t bytes = (LANE_SEGMENT_BYTES + page - 1) & ~(page - 1);
+    *fd = segment_create_fd("vgpu-lane", bytes);
+    void *memory = *fd < 0 ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    if (memory != MAP_FAILED && lane->record != NULL && (!stream || lane->stream_reply != NULL)) {
+        lane->shared = memory;
+        return lane;
+    }
+    if (memory != MAP_FAILED)
+        munmap(memory, bytes);
+    if (*fd >= 0)
+        close(*fd);
+    free(lane->record);
+    free(lane->stream_reply);
+    free(lane);
+    errno = ENOMEM;
+    return NULL;
+}
+
+struct lane *lane_create(uint32_t id, bool stream, int *fd)
+{
+    struct lane *lane = allocate(id, stream, fd);
+    if (lane == NULL)
+        return NULL;
+    if (stream) {
+        close(*fd);
+        *fd = -1;
+    }
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    int problem = pthread_create(&lane->thread, &attributes, lane_main, lane);
+    pthread_attr_destroy(&attributes);
+    if (problem == 0)
+        return lane;
+    if (*fd >= 0)
+        close(*fd);
+    destroy(lane);
+    errno = problem;
+    return NULL;
+}
+
+void lane_end(struct lane *lane)
+{
+    atomic_store_explicit(&lane->closing, true, memory_order_release);
+    atomic_fetch_add(&lane->shared->doorbell, 1);
+    futex_wake_all(&lane->shared->doorbell);
+}
+
+void lane_put(struct lane *lane, const struct record_header *header, const uint8_t *record)
+{
+    uint32_t padding;
+    uint64_t place = ring_place(lane->head, header->bytes, &padding);
+    while (place + header->bytes - atomic_load_explicit(&lane->shared->tail, memory_order_acquire) >
+           LANE_RING_BYTES)
+        usleep(50);
+    if (padding > 0)
+        ring_pad(lane->shared, lane->head, padding);
+    memcpy(lane->shared->ring + place % LANE_RING_BYTES, record, header->bytes);
+    lane->head = place + header->bytes;
+    lane_publish(lane->shared, lane->head);
+}

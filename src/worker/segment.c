@@ -1,0 +1,215 @@
+#include "worker/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "driver_api.h"
+
+#define PAGE_BYTES        4096ull
+#define SEGMENT_MAX_BYTES (1ull << 39)
+
+struct segment {
+    uint64_t address, bytes;
+};
+
+/* Sorted by address. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t arena_base, arena_bytes;
+    struct segment *items;
+    size_t count, room;
+} segments = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+int segment_create_fd(const char *name, uint64_t bytes)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -1;
+    if (ftruncate(fd, (off_t)bytes) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static void *reserve(uint64_t address, uint64_t bytes, int placement)
+{
+    return mmap((void *)(uintptr_t)address, bytes, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | placement, -1, 0);
+}
+
+bool arena_claim(uint64_t base, uint64_t bytes)
+{
+    if (base % PAGE_BYTES != 0 || bytes % PAGE_BYTES != 0 || bytes == 0 || base + bytes < base ||
+        base + bytes > 1ull << 47)
+        return false;
+    void *got = reserve(base, bytes, MAP_FIXED_NOREPLACE);
+    if (got != (void *)(uintptr_t)base) {
+        if (got != MAP_FAILED)
+            munmap(got, bytes);
+        return false;
+    }
+    segments.arena_base = base;
+    segments.arena_bytes = bytes;
+    return true;
+}
+
+static bool in_arena(uint64_t address)
+{
+    return address - segments.arena_base < segments.arena_bytes;
+}
+
+/* Index of the first segment that starts beyond address. Under the lock. */
+static size_t first_beyond(uint64_t address)
+{
+    size_t low = 0, high = segments.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (segments.items[middle].address <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A hole of `bytes` in the arena, or 0. Under the lock. */
+static uint64_t find_hole(uint64_t bytes)
+{
+    uint64_t at = segments.arena_base;
+    uint64_t end = segments.arena_base + segments.arena_bytes;
+    for (size_t i = 0; i < segments.count; i++) {
+        const struct segment *held = &segments.items[i];
+        if (!in_arena(held->address))
+            continue;
+        if (held->address - at >= bytes)
+            return at;
+        at = held->address + held->bytes;
+    }
+    return end - at >= bytes ? at : 0;
+}
+
+/* Keeps the place for a segment in the list. Under the lock. */
+static bool note(uint64_t address, uint64_t bytes)
+{
+    if (segments.count == segments.room) {
+        size_t room = segments.room ? segments.room * 2 : 64;
+        struct segment *items = realloc(segments.items, room * sizeof *items);
+        if (items == NULL)
+            return false;
+        segments.items = items;
+        segments.room = room;
+    }
+    size_t at = first_beyond(address);
+    memmove(&segments.items[at + 1], &segments.items[at], (segments.count - at) * sizeof *segments.items);
+    segments.items[at] = (struct segment){address, bytes};
+    segments.count++;
+    return true;
+}
+
+/* Under the lock. */
+static bool forget(uint64_t address, uint64_t *bytes)
+{
+    size_t at = first_beyond(address);
+    if (at == 0 || segments.items[at - 1].address != address)
+        return false;
+    *bytes = segments.items[at - 1].bytes;
+    memmove(&segments.items[at - 1], &segments.items[at], (segments.count - at) * sizeof *segments.items);
+    segments.count--;
+    return true;
+}
+
+static void unmap(uint64_t address, uint64_t bytes)
+{
+    if (in_arena(address))
+        reserve(address, bytes, MAP_FIXED);
+    else
+        munmap((void *)(uintptr_t)address, bytes);
+}
+
+/* Maps fd where the guest has it, or where it will have it, and notes it. */
+static CUresult place(int fd, uint64_t *address, uint64_t bytes)
+{
+    CUresult result = CUDA_SUCCESS;
+    bool chosen = *address != 0;
+    pthread_mutex_lock(&segments.lock);
+    uint64_t at = chosen ? *address : find_hole(bytes);
+    void *got = MAP_FAILED;
+    if (at != 0)
+        got = mmap((void *)(uintptr_t)at, bytes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | (chosen ? MAP_FIXED_NOREPLACE : MAP_FIXED), fd, 0);
+    if (got != (void *)(uintptr_t)at || at == 0) {
+        if (got != MAP_FAILED)
+            munmap(got, bytes);
+        result = chosen ? CUDA_ERROR_ALREADY_MAPPED : CUDA_ERROR_OUT_OF_MEMORY;
+    } else if (!note(at, bytes)) {
+        unmap(at, bytes);
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    pthread_mutex_unlock(&segments.lock);
+    *address = at;
+    return result;
+}
+
+CUresult segment_make(uint64_t *address, uint64_t *bytes, unsigned register_flags, int *fd)
+{
+    if (*bytes == 0 || *bytes > SEGMENT_MAX_BYTES || *address % PAGE_BYTES != 0 ||
+        (*address != 0 && (in_arena(*address) || *address + *bytes > 1ull << 47)))
+        return CUDA_ERROR_INVALID_VALUE;
+    *bytes = (*bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    *fd = segment_create_fd("vgpu-host-memory", *bytes);
+    if (*fd < 0)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = place(*fd, address, *bytes);
+    if (result == CUDA_SUCCESS) {
+        result = driver.cuMemHostRegister_v2((void *)(uintptr_t)*address, *bytes, register_flags);
+        if (result != CUDA_SUCCESS) {
+            uint64_t noted;
+            pthread_mutex_lock(&segments.lock);
+            if (forget(*address, &noted))
+                unmap(*address, noted);
+            pthread_mutex_unlock(&segments.lock);
+        }
+    }
+    if (result != CUDA_SUCCESS) {
+        close(*fd);
+        *fd = -1;
+    }
+    return result;
+}
+
+CUresult segment_drop(uint64_t address)
+{
+    if (!segment_holds(address, 1))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = driver.cuMemHostUnregister((void *)(uintptr_t)address);
+    if (result != CUDA_SUCCESS)
+        return result;
+    uint64_t bytes;
+    pthread_mutex_lock(&segments.lock);
+    if (forget(address, &bytes))
+        unmap(address, bytes);
+    pthread_mutex_unlock(&segments.lock);
+    return CUDA_SUCCESS;
+}
+
+bool segment_holds(uint64_t address, uint64_t bytes)
+{
+    pthread_mutex_lock(&segments.lock);
+    size_t at = first_beyond(address);
+    bool held = at > 0;
+    if (held) {
+        const struct segment *segment = &segments.items[at - 1];
+        uint64_t into = address - segment->address;
+        held = into < segment->bytes && bytes <= segment->bytes - into;
+    }
+    pthread_mutex_unlock(&segments.lock);
+    return held;
+}

@@ -1,0 +1,49 @@
+/* Handlers written by hand: the calls of our own (wire/own_calls.h), and functions of CUDA's that need more
+ * than to be passed on. Each runs on the lane's thread, with the request already copied. */
+#ifndef VGPU_WORKER_SERVE_H
+#define VGPU_WORKER_SERVE_H
+
+#include "worker/call.h"
+
+/* serve_device.c */
+CUresult serve_device_info(struct call *call);
+CUresult serve_error_string(struct call *call);
+CUresult serve_pointer_attribute(struct call *call);
+
+/* The result of the worker's own cuInit, told to the guest with the device's facts. */
+void serve_set_init_result(CUresult result);
+
+/* serve_module.c */
+CUresult serve_upload(struct call *call);
+CUresult serve_module_load(struct call *call);
+CUresult serve_library_load(struct call *call);
+
+/* serve_link.c */
+CUresult serve_link_create(struct call *call);
+CUresult serve_link_add(struct call *call);
+CUresult serve_link_complete(struct call *call);
+CUresult serve_link_destroy(struct call *call);
+
+/* serve_function.c */
+CUresult serve_enumerate(struct call *call);
+CUresult serve_name_of(struct call *call);
+CUresult serve_function_info(struct call *call);
+CUresult serve_launch(struct call *call);
+
+/* serve_memory.c */
+CUresult serve_cuMemAlloc_v2(struct call *call);
+CUresult serve_cuMemAllocPitch_v2(struct call *call);
+CUresult serve_cuMemFree_v2(struct call *call);
+CUresult serve_host_alloc(struct call *call);
+CUresult serve_host_free(struct call *call);
+CUresult serve_staging_open(struct call *call);
+
+/* serve_copy.c */
+CUresult serve_copy_to_device(struct call *call);
+CUresult serve_copy_staged_to_device(struct call *call);
+CUresult serve_copy_from_device(struct call *call);
+CUresult serve_copy_staged_from_device(struct call *call);
+CUresult serve_copy_shared(struct call *call);
+CUresult serve_copy_rectangle(struct call *call);
+
+#endif

@@ -1,0 +1,183 @@
+#include "worker/serve.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "driver_api.h"
+#include "wire/own_calls.h"
+#include "worker/handle_map.h"
+#include "worker/lane.h"
+#include "worker/segment.h"
+
+/* Data in the record: the lane's private copy, so that the driver reads what was checked. */
+CUresult serve_copy_to_device(struct call *call)
+{
+    const struct request_copy_to_device *request = call->request;
+    void *stream;
+    if (!handle_find(HANDLE_STREAM, request->stream, &stream))
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (request->bytes > call->tail_bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* From pageable memory this returns when the data has been taken, so that the record can be overwritten.
+     */
+    return driver.cuMemcpyHtoDAsync_v2(request->device, call->tail, request->bytes, stream);
+}
+
+CUresult serve_copy_from_device(struct call *call)
+{
+    const struct request_copy_from_device *request = call->request;
+    void *stream;
+    if (!handle_find(HANDLE_STREAM, request->stream, &stream))
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (request->bytes > call->reply_room)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = driver.cuMemcpyDtoHAsync_v2(call->reply, request->device, request->bytes, stream);
+    if (result == CUDA_SUCCESS)
+        result = driver.cuStreamSynchronize(stream);
+    if (result == CUDA_SUCCESS)
+        call->reply_bytes = (uint32_t)request->bytes;
+    return result;
+}
+
+static uint8_t *slot_memory(const struct lane *lane, uint32_t slot)
+{
+    return lane->staging + (slot % STAGING_SLOTS) * STAGING_SLOT_BYTES;
+}
+
+/* A copy out of a slot has been given to the driver (or refused): the slot is free when the event has passed.
+ */
+static CUresult slot_queued(struct lane *lane, CUresult result, CUstream stream)
+{
+    CUevent event = lane->staging_events[lane->staging_queued % STAGING_SLOTS];
+    CUresult recorded = driver.cuEventRecord(event, stream);
+    lane->staging_queued++;
+    lane_poll_staging(lane, recorded != CUDA_SUCCESS);
+    return result != CUDA_SUCCESS ? result : recorded;
+}
+
+CUresult serve_copy_staged_to_device(struct call *call)
+{
+    const struct request_copy_staged_to_device *request = call->request;
+    struct lane *lane = call->lane;
+    void *stream;
+    if (lane->staging == NULL || request->slot != lane->staging_queued || request->bytes > STAGING_SLOT_BYTES)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!handle_find(HANDLE_STREAM, request->stream, &stream))
+        return slot_queued(lane, CUDA_ERROR_INVALID_HANDLE, NULL);
+    CUresult result = driver.cuMemcpyHtoDAsync_v2(request->device, slot_memory(lane, request->slot),
+                                                  request->bytes, stream);
+    return slot_queued(lane, result, stream);
+}
+
+/* Waits until the guest has emptied the slot's last contents. */
+static void wait_for_slot(struct lane *lane, uint32_t slot)
+{
+    for (unsigned rounds = 0;
+         (int32_t)(atomic_load_explicit(&lane->shared->staging_taken, memory_order_acquire) + STAGING_SLOTS -
+                   (slot + 1)) < 0 &&
+         !atomic_load(&lane->closing);
+         rounds++) {
+        lane_pause();
+        if (rounds % 256 == 255)
+            sched_yield();
+    }
+}
+
+/* Keeps the slots full ahead of the guest: a copy is started for every free slot, and a slot is announced
+ * when its copy has finished. The slots' events are this call's while it runs: copies to the device are
+ * finished first. */
+CUresult serve_copy_staged_from_device(struct call *call)
+{
+    const struct request_copy_staged_from_device *request = call->request;
+    struct lane *lane = call->lane;
+    void *stream;
+    if (lane->staging == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!handle_find(HANDLE_STREAM, request->stream, &stream))
+        return CUDA_ERROR_INVALID_HANDLE;
+    lane_poll_staging(lane, true);
+    uint64_t started = 0, parts = (request->bytes + STAGING_SLOT_BYTES - 1) / STAGING_SLOT_BYTES;
+    CUresult result = CUDA_SUCCESS;
+    for (uint64_t finished = 0; finished < parts && result == CUDA_SUCCESS; finished++) {
+        while (started < parts && started < finished + STAGING_SLOTS && result == CUDA_SUCCESS) {
+            uint32_t slot = request->slot + (uint32_t)started;
+            uint64_t at = started * STAGING_SLOT_BYTES;
+            uint64_t part =
+                request->bytes - at < STAGING_SLOT_BYTES ? request->bytes - at : STAGING_SLOT_BYTES;
+            if (started > finished &&
+                (int32_t)(atomic_load(&lane->shared->staging_taken) + STAGING_SLOTS - (slot + 1)) < 0)
+                break; /* look again when the next one has finished */
+            wait_for_slot(lane, slot);
+            result = driver.cuMemcpyDtoHAsync_v2(slot_memory(lane, slot), request->device + at, part, stream);
+            if (result == CUDA_SUCCESS)
+                result = driver.cuEventRecord(lane->staging_events[slot % STAGING_SLOTS], stream);
+            started++;
+        }
+        uint32_t slot = request->slot + (uint32_t)finished;
+        if (result == CUDA_SUCCESS)
+            result = driver.cuEventSynchronize(lane->staging_events[slot % STAGING_SLOTS]);
+        if (result == CUDA_SUCCESS)
+            atomic_store_explicit(&lane->shared->staging_filled, slot + 1, memory_order_release);
+    }
+    return result;
+}
+
+CUresult serve_copy_shared(struct call *call)
+{
+    const struct request_copy_shared *request = call->request;
+    void *stream;
+    if (!handle_find(HANDLE_STREAM, request->stream, &stream))
+        return CUDA_ERROR_INVALID_HANDLE;
+    uint64_t host = request->to_device ? request->source : request->destination;
+    if (!segment_holds(host, request->bytes))
+        return CUDA_ERROR_INVALID_VALUE;
+    void *memory = (void *)(uintptr_t)host;
+    CUresult result = request->to_device
+                          ? driver.cuMemcpyHtoDAsync_v2(request->destination, memory, request->bytes, stream)
+                          : driver.cuMemcpyDtoHAsync_v2(memory, request->source, request->bytes, stream);
+    if (result == CUDA_SUCCESS && request->synchronous)
+        result = driver.cuStreamSynchronize(stream);
+    return result;
+}
+
+/* Where a host side lies: all of its rows in one segment. */
+static bool host_side_good(uint64_t address, size_t pitch, const CUDA_MEMCPY2D *copy)
+{
+    uint64_t rows = copy->Height - 1;
+    if (copy->Height == 0 || pitch < copy->WidthInBytes || (rows > 0 && pitch > (UINT64_MAX >> 1) / rows))
+        return false;
+    return segment_holds(address, rows * pitch + copy->WidthInBytes);
+}
+
+CUresult serve_copy_rectangle(struct call *call)
+{
+    const struct request_copy_rectangle *request = call->request;
+    struct lane *lane = call->lane;
+    CUDA_MEMCPY2D copy = request->copy;
+    void *stream;
+    bool to_slot = request->staging == RECTANGLE_STAGED_TO_DEVICE;
+    if (!handle_find(HANDLE_STREAM, request->stream, &stream))
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (request->staging != RECTANGLE_SHARED && lane->staging == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (to_slot && request->slot != lane->staging_queued)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (request->staging == RECTANGLE_STAGED_FROM_DEVICE)
+        lane_poll_staging(lane, true);
+    /* Only plain memory, its offsets already added by the guest, and host sides in shared memory. */
+    copy.srcArray = copy.dstArray = NULL;
+    copy.srcXInBytes = copy.srcY = copy.dstXInBytes = copy.dstY = 0;
+    bool good = (copy.srcMemoryType == CU_MEMORYTYPE_DEVICE ||
+                 (copy.srcMemoryType == CU_MEMORYTYPE_HOST &&
+                  host_side_good((uintptr_t)copy.srcHost, copy.srcPitch, &copy))) &&
+                (copy.dstMemoryType == CU_MEMORYTYPE_DEVICE ||
+                 (copy.dstMemoryType == CU_MEMORYTYPE_HOST &&
+                  host_side_good((uintptr_t)copy.dstHost, copy.dstPitch, &copy)));
+    CUresult result = good ? driver.cuMemcpy2DAsync_v2(&copy, stream) : CUDA_ERROR_INVALID_VALUE;
+    if (to_slot)
+        return slot_queued(lane, result, stream);
+    if (result == CUDA_SUCCESS && request->synchronous)
+        result = driver.cuStreamSynchronize(stream);
+    return result;
+}

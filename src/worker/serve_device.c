@@ -1,0 +1,107 @@
+#include "worker/serve.h"
+
+#include <string.h>
+
+#include "driver_api.h"
+#include "wire/own_calls.h"
+#include "worker/handle_map.h"
+
+static CUresult init_result = CUDA_ERROR_NOT_INITIALIZED;
+
+void serve_set_init_result(CUresult result)
+{
+    init_result = result;
+}
+
+static void fill_attributes(struct reply_device_info *info, CUdevice device)
+{
+    for (int i = 1; i < DEVICE_ATTRIBUTES; i++)
+        info->attributes[i].result =
+            (int32_t)driver.cuDeviceGetAttribute(&info->attributes[i].value, (CUdevice_attribute)i, device);
+}
+
+static void fill_device(struct reply_device_info *info)
+{
+    CUdevice device;
+    if (driver.cuDeviceGet(&device, 0) != CUDA_SUCCESS)
+        return;
+    size_t bytes = 0;
+    driver.cuDeviceGetName(info->name, sizeof info->name, device);
+    driver.cuDeviceTotalMem_v2(&bytes, device);
+    info->memory_bytes = bytes;
+    driver.cuDeviceGetUuid(&info->uuid, device);
+    info->uuid_v2 = info->uuid;
+    if (driver.cuDeviceGetUuid_v2 != NULL)
+        driver.cuDeviceGetUuid_v2(&info->uuid_v2, device);
+    info->luid_result = CUDA_ERROR_NOT_SUPPORTED;
+    if (driver.cuDeviceGetLuid != NULL)
+        info->luid_result = (int32_t)driver.cuDeviceGetLuid(info->luid, &info->luid_node_mask, device);
+    driver.cuDeviceGetPCIBusId(info->pci_bus_id, sizeof info->pci_bus_id, device);
+    driver.cuDeviceGetProperties(&info->properties, device);
+    fill_attributes(info, device);
+}
+
+/* A worker serves one GPU, the guest's device 0, whatever else the host has. */
+CUresult serve_device_info(struct call *call)
+{
+    struct reply_device_info info;
+    memset(&info, 0, sizeof info);
+    info.init_result = (int32_t)init_result;
+    driver.cuDriverGetVersion(&info.driver_version);
+    if (init_result == CUDA_SUCCESS) {
+        int count = 0;
+        driver.cuDeviceGetCount(&count);
+        info.device_count = count > 0 ? 1 : 0;
+        fill_device(&info);
+    }
+    call_reply_append(call, &info, sizeof info);
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_error_string(struct call *call)
+{
+    const struct request_error_string *request = call->request;
+    const char *text = NULL;
+    CUresult result = driver.cuGetErrorString((CUresult)request->error, &text);
+    if (result == CUDA_SUCCESS && text != NULL)
+        call_reply_text(call, text);
+    return result;
+}
+
+CUresult serve_pointer_attribute(struct call *call)
+{
+    const struct request_pointer_attribute *request = call->request;
+    _Alignas(16) uint8_t value[16] = {0};
+    size_t bytes = 8;
+    switch (request->attribute) {
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+    case CU_POINTER_ATTRIBUTE_HOST_POINTER:
+    case CU_POINTER_ATTRIBUTE_BUFFER_ID:
+    case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
+    case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+    case CU_POINTER_ATTRIBUTE_CONTEXT:
+        break;
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+    case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+    case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_MAPPED:
+        bytes = 4;
+        break;
+    default:
+        return CUDA_ERROR_NOT_SUPPORTED;
+    }
+    CUresult result =
+        driver.cuPointerGetAttribute(value, (CUpointer_attribute)request->attribute, request->pointer);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (request->attribute == CU_POINTER_ATTRIBUTE_CONTEXT) {
+        CUcontext context;
+        memcpy(&context, value, sizeof context);
+        uint64_t name = handle_known(HANDLE_CONTEXT, context);
+        memcpy(value, &name, sizeof name);
+    }
+    call_reply_append(call, value, bytes);
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,18 @@
+/* The daemon as a whole: what it is made of, and the order in which it starts and stops.
+ *
+ *     start ──► RUNNING ──signal──► DRAINING ──────────────► ENDING ────────────► stopped
+ *                                   nobody comes in,         workers are told     all workers are
+ *                                   holders give back        to end               reaped
+ *                                   (5 s at most)            (5 s, then killed)
+ *
+ * A second signal skips what is left of DRAINING. */
+#ifndef VGPU_DAEMON_DAEMON_H
+#define VGPU_DAEMON_DAEMON_H
+
+#include "base/settings.h"
+
+/* Runs until a signal (SIGTERM, SIGINT, SIGHUP) stops it. VGPU_OK: it was started and stopped in good order.
+ * On error it did not start, and left nothing behind. */
+enum vgpu_status daemon_run(const struct settings *settings, struct vgpu_error *err);
+
+#endif

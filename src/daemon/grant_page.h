@@ -1,0 +1,31 @@
+/* The daemon's moves on a worker's grant page (wire/grant.h has the picture). Each is one compare-and-swap
+ * and a wake-up. What the page says is never trusted: the daemon keeps the generation itself. */
+#ifndef VGPU_DAEMON_GRANT_PAGE_H
+#define VGPU_DAEMON_GRANT_PAGE_H
+
+#include "wire/grant.h"
+
+#include <stdbool.h>
+#include <vgpu/error.h>
+
+/* A page that says NONE of generation 0. *memfd is the caller's to close; its size is sealed, so that a
+ * worker cannot pull the page away from under the daemon. */
+enum vgpu_status grant_page_create(struct grant_page **page, int *memfd, struct vgpu_error *err);
+void grant_page_destroy(struct grant_page *page); /* NULL is fine */
+
+enum grant_move {
+    GRANT_MOVED,
+    GRANT_GIVEN_BACK, /* the worker has set NONE already: its CONTROL_RELEASED is on the way */
+    GRANT_BROKEN,     /* the page says what no arrow leads to: the worker is not to be trusted */
+};
+
+/* NONE of *generation to HELD or CONTENDED of the next one, which *generation becomes. */
+enum grant_move grant_page_grant(struct grant_page *page, uint32_t *generation, bool contended);
+/* Between HELD and CONTENDED. */
+enum grant_move grant_page_contend(struct grant_page *page, uint32_t generation, bool contended);
+/* HELD or CONTENDED to REVOKED. */
+enum grant_move grant_page_revoke(struct grant_page *page, uint32_t generation);
+/* Whether the page says NONE of this generation. */
+bool grant_page_is_given_back(const struct grant_page *page, uint32_t generation);
+
+#endif

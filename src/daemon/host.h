@@ -1,0 +1,75 @@
+/* What the daemon serves: the GPUs and the registered VMs, as the configuration database has them. */
+#ifndef VGPU_DAEMON_HOST_H
+#define VGPU_DAEMON_HOST_H
+
+#include "sched/sched.h"
+
+#include <sys/queue.h>
+#include <vgpu/error.h>
+#include <vgpu/types.h>
+
+struct door;
+struct seat;
+LIST_HEAD(seat_list, seat);
+
+struct gpu {
+    struct sched_gpu sched;
+    int32_t gpu_id;
+    char gpu_uuid[VGPU_GPU_UUID_BYTES];
+    char reason[VGPU_REASON_BYTES]; /* why it is not online */
+    bool online;
+    uint64_t grants;        /* since the daemon started */
+    struct seat_list seats; /* of VMs with guest processes on it */
+};
+
+/* Since the daemon started. Of processes that have ended; those that live have theirs in their grant pages.
+ */
+struct vm_totals {
+    uint64_t grants;
+    uint64_t wait_us;
+    uint64_t hold_us;
+    uint64_t calls;
+    uint64_t gpu_calls;
+};
+
+struct vm {
+    struct vgpu_vm info;
+    struct gpu *gpu; /* that new guest processes go to; NULL: its pool has none */
+    struct seat_list seats;
+    unsigned process_count;
+    bool has_been_used; /* has had a guest process */
+    bool removed;       /* not registered any more; goes when its last process has */
+    struct vm_totals totals;
+    struct door *door; /* its socket file; NULL when it could not be made, or systemd made it */
+};
+
+/* What follows from a change. vm_removed may free the VM (vm_destroy). */
+struct host_actions {
+    void (*vm_added)(void *context, struct vm *vm);
+    void (*vm_removed)(void *context, struct vm *vm);
+    void (*vm_reclassed)(void *context, struct vm *vm);
+    void (*gpu_lost)(void *context, struct gpu *gpu); /* was online, is not */
+};
+
+struct host {
+    struct sched *sched;
+    struct gpu **gpus; /* by gpu_id; one that is gone stays, offline */
+    size_t gpu_count;
+    struct vm **vms; /* registered ones, by vm_uuid */
+    size_t vm_count;
+    const struct host_actions *actions;
+    void *context;
+};
+
+/* Makes the host what the snapshot says. On VGPU_ERR_MEMORY VMs are as they were. */
+enum vgpu_status host_apply(struct host *host, const struct vgpu_snapshot *snapshot, struct vgpu_error *err);
+/* Frees everything; no VM has a process any more. */
+void host_fini(struct host *host);
+
+/* NULL: not registered. */
+struct vm *host_find_vm(const struct host *host, const char *vm_uuid);
+struct vm *host_find_vm_by_cid(const struct host *host, uint32_t vsock_cid);
+
+void vm_destroy(struct vm *vm);
+
+#endif

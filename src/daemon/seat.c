@@ -1,0 +1,223 @@
+#include "daemon/seat.h"
+
+#include "base/log.h"
+#include "daemon/grant_log.h"
+#include "daemon/worker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static struct seat *seat_of_sched(struct sched_vm *vm)
+{
+    return (struct seat *)((char *)vm - offsetof(struct seat, sched));
+}
+
+static struct sched *seat_scheduler(struct seat *seat)
+{
+    return &seat->service->schedule.sched;
+}
+
+struct seat *seat_take(struct service *service, struct vm *vm, struct gpu *gpu)
+{
+    struct seat *seat;
+    LIST_FOREACH(seat, &vm->seats, in_vm)
+    {
+        if (seat->gpu == gpu)
+            return seat;
+    }
+    seat = calloc(1, sizeof *seat);
+    if (!seat)
+        return NULL;
+    seat->service = service;
+    seat->vm = vm;
+    seat->gpu = gpu;
+    seat->asked_us = SCHED_NEVER;
+    LIST_INIT(&seat->workers);
+    LIST_INSERT_HEAD(&vm->seats, seat, in_vm);
+    LIST_INSERT_HEAD(&gpu->seats, seat, in_gpu);
+    sched_vm_add(&service->schedule.sched, &gpu->sched, &seat->sched, (enum sched_class)vm->info.priority);
+    return seat;
+}
+
+void seat_free_if_empty(struct seat *seat)
+{
+    if (!LIST_EMPTY(&seat->workers))
+        return;
+    sched_vm_remove(seat_scheduler(seat), &seat->sched, schedule_now_us());
+    LIST_REMOVE(seat, in_vm);
+    LIST_REMOVE(seat, in_gpu);
+    free(seat);
+}
+
+static bool seat_wants(const struct seat *seat)
+{
+    const struct worker *worker;
+    LIST_FOREACH(worker, &seat->workers, in_seat)
+    {
+        if (worker->wants)
+            return true;
+    }
+    return false;
+}
+
+static void seat_give(struct seat *seat, struct worker *worker, bool contended)
+{
+    worker_grant(worker, contended);
+    seat->holders++;
+    seat->service->holder_count++;
+}
+
+static void seat_granted(void *context, struct sched_vm *vm, bool contended)
+{
+    struct seat *seat = seat_of_sched(vm);
+    struct worker *worker;
+    seat->granted_asked_us = seat->asked_us;
+    seat->asked_us = SCHED_NEVER;
+    seat->vm->totals.grants++;
+    seat->vm->totals.wait_us += vm->granted_us - seat->granted_asked_us;
+    seat->gpu->grants++;
+    LIST_FOREACH(worker, &seat->workers, in_seat)
+    {
+        if (worker->wants)
+            seat_give(seat, worker, contended);
+    }
+    assert(seat->holders > 0); /* a seat waits for as long as a worker of it wants, and no longer */
+}
+
+static void seat_contended(void *context, struct sched_vm *vm, bool contended)
+{
+    struct worker *worker;
+    LIST_FOREACH(worker, &seat_of_sched(vm)->workers, in_seat)
+    {
+        if (worker->holds)
+            worker_contend(worker, contended);
+    }
+}
+
+static void seat_revoked(void *context, struct sched_vm *vm)
+{
+    struct worker *worker;
+    LIST_FOREACH(worker, &seat_of_sched(vm)->workers, in_seat)
+    {
+        if (worker->holds)
+            worker_revoke(worker);
+    }
+}
+
+const struct sched_actions seat_actions = {
+    .grant = seat_granted,
+    .contend = seat_contended,
+    .revoke = seat_revoked,
+};
+
+void seat_worker_wants(struct worker *worker, uint32_t generation)
+{
+    struct seat *seat = worker->seat;
+    if (generation != worker->generation) {
+        log_debug("VM %s: process %d wants after grant %u, which was answered already",
+                  seat->vm->info.vm_uuid, worker_pid(worker), generation);
+        return;
+    }
+    worker->wants = true;
+    if (seat->service->closing)
+        return;
+    if (seat->sched.state == SCHED_VM_HOLDING) {
+        if (!worker->holds) /* else its release is on the way, and counts first */
+            seat_give(seat, worker, seat->sched.contended);
+        return;
+    }
+    uint64_t now_us = schedule_now_us();
+    if (seat->asked_us == SCHED_NEVER)
+        seat->asked_us = now_us;
+    sched_vm_want(seat_scheduler(seat), &seat->sched, now_us);
+    schedule_arm(&seat->service->schedule);
+}
+
+static void grant_over(struct seat *seat, const char *reason)
+{
+    uint64_t now_us = schedule_now_us();
+    seat->vm->totals.hold_us += now_us - seat->sched.granted_us;
+    grant_log_add(seat->service->grant_log, &(struct grant_log_entry){.vm = &seat->vm->info,
+                                                                      .gpu_id = seat->gpu->gpu_id,
+                                                                      .asked_us = seat->granted_asked_us,
+                                                                      .got_us = seat->sched.granted_us,
+                                                                      .gave_back_us = now_us,
+                                                                      .reason = reason});
+}
+
+/* The last holder has given back: the GPU goes to whoever is next, perhaps to this VM again. */
+static void seat_give_back(struct seat *seat)
+{
+    uint64_t now_us = schedule_now_us();
+    bool wants = !seat->service->closing && seat_wants(seat);
+    if (wants && seat->asked_us == SCHED_NEVER)
+        seat->asked_us = now_us;
+    sched_vm_released(seat_scheduler(seat), &seat->sched, now_us);
+    if (wants)
+        sched_vm_want(seat_scheduler(seat), &seat->sched, now_us);
+    schedule_arm(&seat->service->schedule);
+}
+
+static void holder_gone(struct worker *worker)
+{
+    worker->holds = false;
+    worker->seat->holders--;
+    worker->seat->service->holder_count--;
+}
+
+void seat_worker_released(struct worker *worker, uint32_t generation)
+{
+    struct seat *seat = worker->seat;
+    if (!worker->holds || generation != worker->generation) {
+        log_debug("VM %s: process %d gives back grant %u, which it does not hold", seat->vm->info.vm_uuid,
+                  worker_pid(worker), generation);
+        return;
+    }
+    if (!worker_has_given_back(worker))
+        return;
+    holder_gone(worker);
+    if (!seat->holders) {
+        bool revoked = seat->sched.state == SCHED_VM_REVOKING || seat->service->closing;
+        grant_over(seat, revoked ? "revoked" : "idle");
+        seat_give_back(seat);
+    } else if (worker->wants && seat->sched.state == SCHED_VM_HOLDING && !seat->service->closing) {
+        seat_give(seat, worker, seat->sched.contended);
+    }
+    seat->service->progress(seat->service->context);
+}
+
+void seat_worker_gone(struct worker *worker)
+{
+    struct seat *seat = worker->seat;
+    struct service *service = seat->service;
+    bool ends_grant = worker->holds && seat->holders == 1;
+    LIST_REMOVE(worker, in_seat);
+    worker->wants = false;
+    if (worker->holds)
+        holder_gone(worker);
+    worker->seat = NULL;
+    if (ends_grant)
+        grant_over(seat, "exit");
+    if (LIST_EMPTY(&seat->workers)) {
+        seat_free_if_empty(seat);
+    } else if (ends_grant) {
+        seat_give_back(seat);
+    } else if (!seat_wants(seat)) {
+        seat->asked_us = SCHED_NEVER;
+        sched_vm_withdraw(seat_scheduler(seat), &seat->sched, schedule_now_us());
+    }
+    schedule_arm(&service->schedule);
+    service->progress(service->context);
+}
+
+void seat_close_wait(struct seat *seat)
+{
+    sched_vm_withdraw(seat_scheduler(seat), &seat->sched, schedule_now_us());
+    schedule_arm(&seat->service->schedule);
+}
+
+void seat_close_grant(struct seat *seat)
+{
+    if (seat->sched.state == SCHED_VM_HOLDING)
+        seat_revoked(NULL, &seat->sched);
+}

@@ -1,0 +1,30 @@
+/* What seats and workers share: the scheduler, the log of grants, and how workers are started. */
+#ifndef VGPU_DAEMON_SERVICE_H
+#define VGPU_DAEMON_SERVICE_H
+
+#include "daemon/schedule.h"
+
+#include <limits.h>
+#include <sys/queue.h>
+
+struct grant_log;
+struct worker;
+LIST_HEAD(worker_list, worker);
+
+struct service {
+    uv_loop_t *loop;
+    struct schedule schedule;
+    struct grant_log *grant_log;
+    char worker_path[PATH_MAX]; /* the program vgpu-worker */
+    char driver[PATH_MAX];      /* its --driver */
+    uint64_t drain_timeout_us;  /* after a revoke, until the worker is killed; 0: never */
+    struct worker_list workers; /* all there are */
+    unsigned worker_count;
+    unsigned holder_count; /* workers that hold a grant */
+    bool closing;          /* the daemon stops: no new grants */
+    /* Called when a worker has given back or gone. */
+    void (*progress)(void *context);
+    void *context;
+};
+
+#endif

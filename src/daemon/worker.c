@@ -1,0 +1,351 @@
+#include "daemon/worker.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "daemon/host.h"
+#include "daemon/refusal.h"
+#include "daemon/seat.h"
+#include "daemon/worker_environment.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* From CONTROL_END to SIGKILL. */
+#define END_TIMEOUT_MS 5000
+
+/* Messages read in one go, so that a worker that never stops sending leaves the others their turn. */
+#define MESSAGE_BATCH 16
+
+static const char *worker_vm(const struct worker *worker)
+{
+    return worker->seat ? worker->seat->vm->info.vm_uuid : "?";
+}
+
+int worker_pid(const struct worker *worker)
+{
+    return worker->process.pid;
+}
+
+void worker_kill(struct worker *worker)
+{
+    if (!worker->reaped)
+        uv_process_kill(&worker->process, SIGKILL);
+}
+
+/* ---- The grant page ---- */
+
+static void page_broken(struct worker *worker)
+{
+    log_error("VM %s: worker %d has broken the protocol on its grant page; killing it", worker_vm(worker),
+              worker_pid(worker));
+    worker_kill(worker);
+}
+
+void worker_grant(struct worker *worker, bool contended)
+{
+    worker->wants = false;
+    worker->holds = true;
+    if (grant_page_grant(worker->page, &worker->generation, contended) != GRANT_MOVED)
+        page_broken(worker);
+}
+
+void worker_contend(struct worker *worker, bool contended)
+{
+    if (grant_page_contend(worker->page, worker->generation, contended) == GRANT_BROKEN)
+        page_broken(worker);
+}
+
+static void drain_timed_out(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    log_warning("VM %s: worker %d has not given GPU %d back within %llu ms (drain_timeout); killing it",
+                worker_vm(worker), worker_pid(worker), (int)worker->seat->gpu->gpu_id,
+                (unsigned long long)worker->service->drain_timeout_us / 1000);
+    worker_kill(worker);
+}
+
+void worker_revoke(struct worker *worker)
+{
+    uint64_t timeout_us = worker->service->drain_timeout_us;
+    if (grant_page_revoke(worker->page, worker->generation) == GRANT_BROKEN)
+        page_broken(worker);
+    else if (timeout_us)
+        uv_timer_start(&worker->drain_timer, drain_timed_out, (timeout_us + 999) / 1000, 0);
+}
+
+bool worker_has_given_back(struct worker *worker)
+{
+    if (!grant_page_is_given_back(worker->page, worker->generation)) {
+        page_broken(worker);
+        return false;
+    }
+    uv_timer_stop(&worker->drain_timer);
+    return true;
+}
+
+/* ---- The control socket ---- */
+
+static void guest_fd_close(struct worker *worker)
+{
+    if (worker->guest_fd >= 0)
+        close(worker->guest_fd);
+    worker->guest_fd = -1;
+}
+
+static void message_handle(struct worker *worker, struct control_message *message)
+{
+    message->text[sizeof message->text - 1] = '\0';
+    switch ((enum control_type)message->type) {
+    case CONTROL_READY:
+        guest_fd_close(worker);
+        if (worker->state == WORKER_STARTING)
+            worker->state = WORKER_SERVING;
+        return;
+    case CONTROL_WANT:
+        if (!worker->reaped)
+            seat_worker_wants(worker, message->generation);
+        return;
+    case CONTROL_RELEASED:
+        seat_worker_released(worker, message->generation);
+        return;
+    case CONTROL_FAILED:
+        worker->failed = true;
+        log_warning("VM %s: worker %d cannot serve its guest process: %s", worker_vm(worker),
+                    worker_pid(worker), message->text);
+        return;
+    case CONTROL_END:
+        break; /* ours to say */
+    }
+    log_debug("VM %s: worker %d sends a message of unknown type %u", worker_vm(worker), worker_pid(worker),
+              message->type);
+}
+
+/* Whether there may be more. */
+static bool message_read(struct worker *worker)
+{
+    struct control_message message;
+    ssize_t got = recv(worker->control_fd, &message, sizeof message, MSG_DONTWAIT);
+    if (got < 0)
+        return errno == EINTR;
+    if (got == 0) {
+        uv_poll_stop(&worker->control_poll);
+        worker_kill(worker); /* it ends, or it should */
+        return false;
+    }
+    if (got == (ssize_t)sizeof message)
+        message_handle(worker, &message);
+    return true;
+}
+
+static void control_ready(uv_poll_t *poll, int status, int events)
+{
+    struct worker *worker = poll->data;
+    for (int i = 0; i < MESSAGE_BATCH && worker->seat; i++) {
+        if (!message_read(worker))
+            return;
+    }
+}
+
+static void end_timed_out(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    log_warning("VM %s: worker %d has not ended when told to; killing it", worker_vm(worker),
+                worker_pid(worker));
+    worker_kill(worker);
+}
+
+void worker_end(struct worker *worker, const char *text)
+{
+    if (!worker->seat || worker->state == WORKER_ENDING)
+        return;
+    struct control_message message = {.type = CONTROL_END, .generation = worker->generation};
+    snprintf(message.text, sizeof message.text, "%s", text);
+    worker->state = WORKER_ENDING;
+    uv_timer_start(&worker->end_timer, end_timed_out, END_TIMEOUT_MS, 0);
+    if (send(worker->control_fd, &message, sizeof message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        worker_kill(worker);
+}
+
+/* ---- The process ---- */
+
+static void handle_closed(uv_handle_t *handle)
+{
+    struct worker *worker = handle->data;
+    if (--worker->open_handles > 0)
+        return;
+    close(worker->control_fd);
+    grant_page_destroy(worker->page);
+    free(worker);
+}
+
+static void worker_close(struct worker *worker)
+{
+    uv_close((uv_handle_t *)&worker->process, handle_closed);
+    uv_close((uv_handle_t *)&worker->control_poll, handle_closed);
+    uv_close((uv_handle_t *)&worker->drain_timer, handle_closed);
+    uv_close((uv_handle_t *)&worker->end_timer, handle_closed);
+}
+
+static void exit_report(struct worker *worker, int64_t exit_status, int term_signal)
+{
+    char how[64];
+    if (term_signal)
+        snprintf(how, sizeof how, "was ended by signal %d (%s)", term_signal, strsignal(term_signal));
+    else
+        snprintf(how, sizeof how, "ended with status %d", (int)exit_status);
+    if (worker->state == WORKER_SERVING && term_signal && term_signal != SIGKILL)
+        log_warning("VM %s: worker %d %s", worker_vm(worker), worker_pid(worker), how);
+    else
+        log_debug("VM %s: worker %d %s", worker_vm(worker), worker_pid(worker), how);
+    if (worker->guest_fd < 0 || worker->failed || worker->state == WORKER_ENDING)
+        return;
+    char text[sizeof((struct server_welcome){0}).text];
+    snprintf(text, sizeof text, "the host's worker %s before it could serve; see the log of vgpud", how);
+    if (exit_status || term_signal) /* else its guest left early */
+        log_warning("VM %s: worker %d %s before it could serve", worker_vm(worker), worker_pid(worker), how);
+    refusal_send(worker->service->loop, worker->guest_fd, HANDSHAKE_NO_DRIVER, text);
+    worker->guest_fd = -1;
+}
+
+static void totals_add(struct vm *vm, const struct grant_page *page)
+{
+    vm->totals.calls += atomic_load_explicit(&page->calls, memory_order_relaxed);
+    vm->totals.gpu_calls += atomic_load_explicit(&page->gpu_calls, memory_order_relaxed);
+}
+
+static void process_ended(uv_process_t *process, int64_t exit_status, int term_signal)
+{
+    struct worker *worker = process->data;
+    struct vm *vm = worker->seat->vm;
+    worker->reaped = true;
+    for (int i = 0; i < MESSAGE_BATCH && message_read(worker); i++)
+        ; /* its last words */
+    exit_report(worker, exit_status, term_signal);
+    guest_fd_close(worker);
+    totals_add(vm, worker->page);
+    LIST_REMOVE(worker, in_service);
+    worker->service->worker_count--;
+    vm->process_count--;
+    seat_worker_gone(worker);
+    if (vm->removed && !vm->process_count)
+        vm_destroy(vm);
+    worker_close(worker);
+}
+
+static int process_spawn(struct service *service, struct worker *worker, int control, int grant,
+                         char **environment)
+{
+    const struct vm *vm = worker->seat->vm;
+    const struct gpu *gpu = worker->seat->gpu;
+    char driver[PATH_MAX + 16];
+    char vm_argument[VGPU_VM_UUID_BYTES + 8];
+    char gpu_argument[VGPU_GPU_UUID_BYTES + 8];
+    snprintf(driver, sizeof driver, "--driver=%s", service->driver);
+    snprintf(vm_argument, sizeof vm_argument, "--vm=%s", vm->info.vm_uuid);
+    snprintf(gpu_argument, sizeof gpu_argument, "--gpu=%s", gpu->gpu_uuid);
+    char *arguments[] = {service->worker_path, driver, vm_argument, gpu_argument, NULL};
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        [WORKER_FD_GUEST] = {.flags = UV_INHERIT_FD, .data.fd = worker->guest_fd},
+        [WORKER_FD_CONTROL] = {.flags = UV_INHERIT_FD, .data.fd = control},
+        [WORKER_FD_GRANT] = {.flags = UV_INHERIT_FD, .data.fd = grant},
+    };
+    uv_process_options_t options = {
+        .exit_cb = process_ended,
+        .file = service->worker_path,
+        .args = arguments,
+        .env = environment,
+        .flags = UV_PROCESS_DETACHED, /* a Ctrl-C at the daemon's terminal is the daemon's to deal with */
+        .stdio = stdio,
+        .stdio_count = sizeof stdio / sizeof *stdio,
+    };
+    return uv_spawn(service->loop, &worker->process, &options);
+}
+
+/* Everything that a worker needs but its process. */
+static struct worker *worker_prepare(struct service *service, struct seat *seat, int guest_fd, int *control,
+                                     int *grant, struct vgpu_error *err)
+{
+    int pair[2];
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker) {
+        error_set(err, VGPU_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    if (grant_page_create(&worker->page, grant, err) != VGPU_OK) {
+        free(worker);
+        return NULL;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        error_set_errno(err, VGPU_ERR_IO, "cannot make a control socket");
+        grant_page_destroy(worker->page);
+        close(*grant);
+        free(worker);
+        return NULL;
+    }
+    worker->control_fd = pair[0];
+    *control = pair[1];
+    worker->service = service;
+    worker->seat = seat;
+    worker->guest_fd = guest_fd;
+    return worker;
+}
+
+static void handles_init(struct service *service, struct worker *worker)
+{
+    uv_poll_init(service->loop, &worker->control_poll, worker->control_fd);
+    uv_timer_init(service->loop, &worker->drain_timer);
+    uv_timer_init(service->loop, &worker->end_timer);
+    worker->open_handles = 4; /* with the process, which uv_spawn makes whether it succeeds or not */
+    worker->process.data = worker->control_poll.data = worker;
+    worker->drain_timer.data = worker->end_timer.data = worker;
+}
+
+/* Starts the worker in its seat. On error the seat is as it was. */
+static enum vgpu_status start_in_seat(struct service *service, struct seat *seat, int guest_fd,
+                                      char **environment, struct vgpu_error *err)
+{
+    int control;
+    int grant;
+    struct worker *worker = worker_prepare(service, seat, guest_fd, &control, &grant, err);
+    if (!worker)
+        return VGPU_ERR_IO;
+    handles_init(service, worker);
+    int result = process_spawn(service, worker, control, grant, environment);
+    close(control);
+    close(grant);
+    if (result != 0) {
+        worker->seat = NULL;
+        worker->reaped = true;
+        worker_close(worker);
+        return error_set(err, VGPU_ERR_IO, "cannot start %s: %s", service->worker_path, uv_strerror(result));
+    }
+    uv_poll_start(&worker->control_poll, UV_READABLE, control_ready);
+    LIST_INSERT_HEAD(&service->workers, worker, in_service);
+    LIST_INSERT_HEAD(&seat->workers, worker, in_seat);
+    service->worker_count++;
+    seat->vm->process_count++;
+    seat->vm->has_been_used = true;
+    log_debug("VM %s: worker %d on GPU %d", worker_vm(worker), worker_pid(worker), (int)seat->gpu->gpu_id);
+    return VGPU_OK;
+}
+
+enum vgpu_status worker_start(struct service *service, struct vm *vm, struct gpu *gpu, int guest_fd,
+                              struct vgpu_error *err)
+{
+    char **environment = worker_environment_create(gpu->gpu_uuid);
+    struct seat *seat = environment ? seat_take(service, vm, gpu) : NULL;
+    enum vgpu_status status = seat ? start_in_seat(service, seat, guest_fd, environment, err)
+                                   : error_set(err, VGPU_ERR_MEMORY, "out of memory");
+    if (status != VGPU_OK && seat)
+        seat_free_if_empty(seat);
+    worker_environment_destroy(environment);
+    return status;
+}

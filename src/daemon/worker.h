@@ -1,0 +1,61 @@
+/* A worker process, from its start to the moment when it has been reaped. It serves one guest process, whose
+ * connection it inherits. wire/grant.h says what is spoken with it.
+ *
+ *     start ──► STARTING ──ready──► SERVING ──end──► ENDING ──► reaped
+ *                  └───────── its process ends, at any time ────────►
+ *
+ * Whatever the worker does wrong (closes its control socket, breaks its page, ignores a revoke or the word to
+ * end) is answered by SIGKILL: what follows is always the same path, over the end of its process. */
+#ifndef VGPU_DAEMON_WORKER_H
+#define VGPU_DAEMON_WORKER_H
+
+#include "daemon/grant_page.h"
+#include "daemon/service.h"
+
+struct gpu;
+struct seat;
+struct vm;
+
+enum worker_state { WORKER_STARTING, WORKER_SERVING, WORKER_ENDING };
+
+struct worker {
+    uv_process_t process;
+    uv_poll_t control_poll;
+    uv_timer_t drain_timer; /* runs while a revoke waits to be answered */
+    uv_timer_t end_timer;   /* runs while ENDING */
+    unsigned open_handles;
+    LIST_ENTRY(worker) in_service;
+    LIST_ENTRY(worker) in_seat;
+    struct service *service;
+    struct seat *seat; /* NULL once the process has ended */
+    enum worker_state state;
+    bool reaped;  /* its process number is not its own any more */
+    bool failed;  /* it said why it cannot serve, to us and to the guest */
+    int guest_fd; /* kept until READY, to tell the guest if the worker dies before; then -1 */
+    int control_fd;
+
+    /* The grant: seat.c decides, the functions below carry out. */
+    struct grant_page *page;
+    uint32_t generation; /* of the page, as the daemon last set it */
+    bool wants;          /* asked, and has not been granted since */
+    bool holds;          /* was granted, and has not given back since */
+};
+
+/* Starts a worker for the guest process at guest_fd, which it takes over on success only. */
+enum vgpu_status worker_start(struct service *service, struct vm *vm, struct gpu *gpu, int guest_fd,
+                              struct vgpu_error *err);
+
+/* Tells the worker to tell its guest `text` and exit, and sees to it that it does. */
+void worker_end(struct worker *worker, const char *text);
+void worker_kill(struct worker *worker);
+
+int worker_pid(const struct worker *worker);
+
+/* The moves on its page. A page found broken kills the worker; it counts as holding until it is reaped. */
+void worker_grant(struct worker *worker, bool contended);
+void worker_contend(struct worker *worker, bool contended);
+void worker_revoke(struct worker *worker);
+/* After CONTROL_RELEASED: whether the page says so too. */
+bool worker_has_given_back(struct worker *worker);
+
+#endif

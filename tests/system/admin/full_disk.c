@@ -1,5 +1,7 @@
 /* Preloaded into a program: every write to a file below the directory FULL_DISK_BELOW fails as on a full
  * disk. */
+#undef _FILE_OFFSET_BITS /* pwrite and pwrite64 are two functions here, each to be replaced */
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>

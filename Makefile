@@ -40,7 +40,7 @@ install: all
 	@echo 'installed below $(DESTDIR)$(abspath $(PREFIX))'
 
 demo: all
-	@BUILD=$(BUILD) tools/demo
+	@/usr/bin/python3 tools/demo $(BUILD)
 
 test: all
 	@tools/run-tests $(BUILD) $(TESTS)

@@ -32,6 +32,19 @@ static void print_missing(FILE *out, const struct vgpu_gpu *found, size_t found_
     }
 }
 
+static void print_found(const struct command_context *context, size_t count)
+{
+    char text[DESCRIBE_BYTES];
+    if (count > 0)
+        fprintf(context->out, "Found %s:\n", describe_count(text, count, "GPU"));
+    else if (strcmp(vgpu_driver_name(context->vgpu), "simulated") == 0)
+        fputs("Found 0 GPUs: the simulated machine has none; give it some with VGPU_SIM_GPUS\n",
+              context->out);
+    else
+        fputs("Found 0 GPUs: neither a driver nor the PCI bus shows one; compare with nvidia-smi and lspci\n",
+              context->out);
+}
+
 enum vgpu_status run_scan_gpus(const struct command_context *context, struct vgpu_error *err)
 {
     struct vgpu_gpu *found = NULL;
@@ -42,15 +55,7 @@ enum vgpu_status run_scan_gpus(const struct command_context *context, struct vgp
     if (status == VGPU_OK)
         status = vgpu_list_gpus(context->vgpu, 0, &known, &known_count, err);
     if (status == VGPU_OK) {
-        char count[DESCRIBE_BYTES];
-        describe_count(count, found_count, "GPU");
-        if (found_count > 0)
-            fprintf(context->out, "Found %s:\n", count);
-        else
-            fprintf(context->out,
-                    "Found 0 GPUs: neither the %s driver nor the PCI bus shows one; check with nvidia-smi "
-                    "and lspci\n",
-                    vgpu_driver_name(context->vgpu));
+        print_found(context, found_count);
         for (size_t i = 0; i < found_count; i++)
             describe_gpu_line(context->out, &found[i]);
         print_missing(context->out, found, found_count, known, known_count);

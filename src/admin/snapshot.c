@@ -60,7 +60,7 @@ enum vgpu_status snapshot_require_pool(const struct vgpu_snapshot *snapshot, cha
     for (size_t i = 0; i < snapshot->pool_count && used + 4 < sizeof letters; i++)
         used += (size_t)snprintf(letters + used, sizeof letters - used, "%s%c", i > 0 ? ", " : "",
                                  snapshot->pools[i].pool);
-    return error_set(err, VGPU_ERR_NOT_FOUND, "pool %c does not exist; give one of %s", pool, letters);
+    return error_set(err, VGPU_ERR_NOT_FOUND, "there is no pool %c; choose one of %s", pool, letters);
 }
 
 struct vm_counts snapshot_count_gpu_vms(const struct vgpu_snapshot *snapshot, int32_t gpu_id)

@@ -232,7 +232,7 @@ static void a_pool_that_does_not_exist_is_exit_status_1(void **state)
     struct vgpu_pool pools[] = {{.pool = 'A'}, {.pool = 'B'}};
     fake.snapshot = (struct vgpu_snapshot){.pools = pools, .pool_count = 2};
     assert_int_equal(fake_run("list-vms --pool=Z", 0, &out, &errors), PROGRAM_FAILED);
-    assert_string_equal(errors, "vgpu-admin: list-vms: pool Z does not exist; give one of A, B\n");
+    assert_string_equal(errors, "vgpu-admin: list-vms: there is no pool Z; choose one of A, B\n");
     free(out);
     free(errors);
 }

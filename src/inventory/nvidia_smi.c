@@ -24,8 +24,6 @@
 #define EXIT_NO_NVML      12
 #define EXIT_NOT_EXECUTED 127 /* posix_spawn's child where exec failed */
 
-extern char **environ;
-
 struct smi {
     char *program;
 };

@@ -46,7 +46,7 @@ static enum vgpu_status connect_to(struct connection *connection, struct vgpu_er
         return error_set(err, VGPU_ERR_USAGE,
                          "the socket's path %s is longer than %zu bytes: choose a shorter run directory",
                          connection->path, sizeof address.sun_path - 1);
-    strcpy(address.sun_path, connection->path);
+    memcpy(address.sun_path, connection->path, strlen(connection->path) + 1);
     /* Not blocking: a daemon that hangs must not take the caller with it. */
     connection->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (connection->fd < 0)

@@ -317,14 +317,15 @@ char query_pool(const struct query *query, int column)
 void query_text(const struct query *query, int column, char *text, size_t size)
 {
     const char *value = (const char *)sqlite3_column_text(query->statement, column);
-    size_t length = value == NULL ? 0 : strlen(value);
+    if (value == NULL)
+        value = "";
+    size_t length = strlen(value);
     if (length >= size) {
         length = size - 1;
         while (length > 0 && ((unsigned char)value[length] & 0xC0) == 0x80)
             length--;
     }
-    if (length > 0)
-        memcpy(text, value, length);
+    memcpy(text, value, length);
     text[length] = '\0';
 }
 

@@ -95,6 +95,7 @@ struct identity {
 
 static enum vgpu_status identity_read(struct store *store, struct identity *identity, struct vgpu_error *err)
 {
+    *identity = (struct identity){.version = 0};
     struct query query = query_start(store, "SELECT (SELECT user_version FROM pragma_user_version),"
                                             " (SELECT application_id FROM pragma_application_id),"
                                             " (SELECT count(*) FROM sqlite_schema)");

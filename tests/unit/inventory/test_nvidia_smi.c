@@ -8,6 +8,8 @@
 
 #define LINE "1, GPU-aa, NVIDIA H100 80GB HBM3, 00000000:C1:00.0, 81559, 4, 12, 33, 68.42"
 
+#define MORE LINE ", more"
+
 static bool parse(const char *line, struct vgpu_gpu *gpu)
 {
     return csv_parse_gpu(line, strlen(line), gpu);
@@ -63,7 +65,7 @@ static void a_line_that_is_no_gpu_is_refused(void **state)
         "No devices were found",
         "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.",
         "0, GPU-aa, T",
-        LINE ", more",
+        MORE,
         "0, [N/A], T, nonsense, 1, 1, 1, 1, 1",
     };
     struct vgpu_gpu gpu;

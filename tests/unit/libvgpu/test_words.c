@@ -76,14 +76,8 @@ static void a_vm_name_is_text_of_64_characters(void **state)
         assert_int_equal(vgpu_parse_vm_name(good[i], name, &err), VGPU_OK);
         assert_string_equal(name, good[i]);
     }
-    static const char *const control[] = {"a\nb",
-                                          "a\tb",
-                                          "\033[31m",
-                                          "a\x7f",
-                                          "a\xc2\x85",
-                                          "a\xe2\x80\xae"
-                                          "b",
-                                          "a\xe2\x80\xa8"};
+    static const char *const control[] = {"a\nb",      "a\tb",           "\033[31m",     "a\x7f",
+                                          "a\xc2\x85", "a\xe2\x80\xaex", "a\xe2\x80\xa8"};
     for (size_t i = 0; i < sizeof control / sizeof control[0]; i++)
         assert_says(vgpu_parse_vm_name(control[i], name, &err), "control character");
     static const char *const broken[] = {"\xff",
@@ -101,10 +95,10 @@ static void a_vm_name_is_text_of_64_characters(void **state)
 
     char longest[64 * 4 + 8] = "";
     for (int i = 0; i < 64; i++)
-        strcat(longest, "😀");
+        snprintf(longest + i * 4, sizeof longest - (size_t)i * 4, "😀");
     assert_int_equal(vgpu_parse_vm_name(longest, name, &err), VGPU_OK);
     assert_string_equal(name, longest);
-    strcat(longest, "x");
+    snprintf(longest + 64 * 4, sizeof longest - 64 * 4, "x");
     assert_says(vgpu_parse_vm_name(longest, name, &err), "at most 64");
 }
 

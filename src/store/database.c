@@ -317,11 +317,13 @@ char query_pool(const struct query *query, int column)
 void query_text(const struct query *query, int column, char *text, size_t size)
 {
     const char *value = (const char *)sqlite3_column_text(query->statement, column);
-    if (value == NULL)
-        value = "";
-    size_t length = strlen(value);
-    if (length >= size) {
-        length = size - 1;
+    if (value == NULL) {
+        text[0] = '\0';
+        return;
+    }
+    size_t length = strnlen(value, size);
+    if (length == size) {
+        length--;
         while (length > 0 && ((unsigned char)value[length] & 0xC0) == 0x80)
             length--;
     }

@@ -85,9 +85,9 @@ static void print_activity(const struct command_context *context, const char *vm
     const struct vgpu_live_vm *found = NULL;
     FILE *out = context->out;
     if (vgpu_get_live(context->vgpu, &live, &why) != VGPU_OK) {
-        fputs("  Activity: unknown (", out);
+        fputs("  Activity: unknown; ", out);
         text_put(out, why.message, SIZE_MAX);
-        fputs(")\n", out);
+        fputc('\n', out);
         return;
     }
     for (size_t i = 0; i < live.vm_count && found == NULL; i++)

@@ -188,7 +188,6 @@ static void entry_points(void)
     show_lookup("cuMemAlloc_v2", 13000, 0);
     show_lookup("cuGraphLaunch", 9000, 0);
     show_lookup("cuNoSuchFunction", 13000, 0);
-    show_lookup("", 13000, 0);
     show_lookup("cuInit", 13000, 64);
     show_lookup("cuGetProcAddress", 11030, 0);
     show_lookup("cuGetProcAddress", 12000, 0);

@@ -127,7 +127,8 @@ static enum vgpu_status parse_gpus(struct machine *machine, const char *list, st
         if (count < 0) {
             const char *star = memchr(word, '*', length);
             size_t name_length = star ? (size_t)(star - word) : length;
-            count = star ? parse_number(star + 1, length - name_length - 1, 1000) : 1;
+            size_t blanks = star ? strspn(star + 1, " ") : 0;
+            count = star ? parse_number(star + 1 + blanks, length - name_length - 1 - blanks, 1000) : 1;
             while (name_length && isspace((unsigned char)word[name_length - 1]))
                 name_length--;
             model = model_find(word, name_length);

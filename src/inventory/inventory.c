@@ -14,6 +14,7 @@ static const struct source *const sources[] = {&source_nvml, &source_nvidia_smi}
 struct inventory {
     struct inventory_options options; /* texts are this struct's own copies */
     void *states[SOURCE_COUNT];
+    bool scanned;
 };
 
 static bool copy_text(const char **text)
@@ -136,11 +137,34 @@ static enum vgpu_status look(struct inventory *inventory, bool fresh, struct gpu
     return status;
 }
 
+static bool any_failed(const struct gpu_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->gpus[i].status == VGPU_GPU_ERROR)
+            return true;
+    return false;
+}
+
+/* A driver looks for its GPUs when it is initialised. To do that again at every scan would cost seconds on a
+ * host where nothing else keeps the GPUs awake, so it is done when one looks broken: it may have been reset,
+ * or have come since. The simulated driver reads its machine anew at no cost. */
+static enum vgpu_status look_anew(struct inventory *inventory, struct gpu_list *list, struct vgpu_error *err)
+{
+    bool first = !inventory->scanned;
+    inventory->scanned = true;
+    enum vgpu_status status = look(inventory, first || inventory->options.simulated, list, err);
+    if (status != VGPU_OK || first || inventory->options.simulated || !any_failed(list))
+        return status;
+    free(list->gpus);
+    *list = (struct gpu_list){.gpus = NULL};
+    return look(inventory, true, list, err);
+}
+
 enum vgpu_status inventory_scan(struct inventory *inventory, struct vgpu_gpu **gpus, size_t *count,
                                 struct vgpu_error *err)
 {
     struct gpu_list list = {.gpus = NULL};
-    enum vgpu_status status = look(inventory, true, &list, err);
+    enum vgpu_status status = look_anew(inventory, &list, err);
     if (status != VGPU_OK) {
         free(list.gpus);
         return status;

@@ -249,9 +249,12 @@ static enum vgpu_status nvml_scan(void *state, bool fresh, struct gpu_list *list
         return status;
     unsigned count = 0;
     nvmlReturn_t result = nvml->get_count(&count);
-    if (result != NVML_SUCCESS)
+    if (result != NVML_SUCCESS) {
+        nvml->shutdown();
+        nvml->initialised = false; /* the next scan starts it again */
         return error_set(err, VGPU_ERR_UNAVAILABLE, "NVML does not count the GPUs: %s",
                          nvml->error_string(result));
+    }
     for (unsigned index = 0; status == VGPU_OK && index < count; index++)
         status = read_gpu(nvml, index, list, err);
     return status;

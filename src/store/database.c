@@ -19,8 +19,8 @@ static enum vgpu_status fail_no_space(struct store *store, struct vgpu_error *er
 static enum vgpu_status fail_permission(struct store *store, struct vgpu_error *err)
 {
     return error_set(err, VGPU_ERR_PERMISSION,
-                     "database %s or its directory is read-only for this user: run as a user who may write "
-                     "there (root), or make it writable",
+                     "database %s or its directory is closed to this user, or read-only: run as root or as a "
+                     "user who may write there, or make it writable",
                      store->path);
 }
 

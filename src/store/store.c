@@ -28,10 +28,11 @@ static enum vgpu_status make_directory(const char *path, struct vgpu_error *err)
         return error_set(err, VGPU_ERR_MEMORY, "out of memory");
     enum vgpu_status status = VGPU_OK;
     const char *directory = dirname(copy);
-    if (mkdir(directory, DIRECTORY_MODE) != 0 && errno != EEXIST)
-        status = error_set_errno(err, status_of_errno(),
-                                 "cannot make the state directory %s (name another with VGPU_STATE_DIR)",
-                                 directory);
+    if (mkdir(directory, DIRECTORY_MODE) != 0 && errno != EEXIST) {
+        status = status_of_errno();
+        error_set_errno(err, status, "cannot make the state directory %s (name another with VGPU_STATE_DIR)",
+                        directory);
+    }
     free(copy);
     return status;
 }
@@ -39,17 +40,18 @@ static enum vgpu_status make_directory(const char *path, struct vgpu_error *err)
 /* SQLite would make the file with the mode that the umask leaves; its -wal and -shm files take the mode of
  * the file itself. Only a new file is opened here: closing a descriptor of an open database would drop the
  * locks that this process has on it. */
-static enum vgpu_status make_file(const char *path, struct vgpu_error *err)
+static enum vgpu_status make_file(struct store *store, struct vgpu_error *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    int fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     if (fd >= 0) {
         close(fd);
         return VGPU_OK;
     }
     if (errno == EEXIST)
         return VGPU_OK;
-    return error_set_errno(err, status_of_errno(), "cannot make database %s (as which user is this run?)",
-                           path);
+    if (status_of_errno() == VGPU_ERR_PERMISSION)
+        return store_fail(store, SQLITE_PERM, err);
+    return error_set_errno(err, VGPU_ERR_IO, "cannot make database %s", store->path);
 }
 
 /* Writers of other processes are waited for with short, uneven sleeps, so that of many waiting none is
@@ -124,7 +126,7 @@ enum vgpu_status store_open(const char *path, struct store **store, struct vgpu_
     if (access(path, F_OK) != 0 && errno == ENOENT)
         status = make_directory(path, err);
     if (status == VGPU_OK)
-        status = make_file(path, err);
+        status = make_file(opened, err);
     if (status == VGPU_OK) {
         int result = sqlite3_open_v2(path, &opened->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
         status = result == SQLITE_OK ? configure(opened, err) : store_fail(opened, result, err);

@@ -3,6 +3,7 @@
  *   FAKE_NVML_INIT    result of nvmlInit_v2
  *   FAKE_NVML_DEVICE  result of asking for a device's UUID
  *   FAKE_NVML_LIVE    result of asking for its live values
+ *   FAKE_NVML_COUNT   how many GPUs nvmlInit_v2 finds, instead of one
  * It has no nvmlDeviceGetMemoryInfo_v2, as old drivers. */
 #include "cuda/nvml_types.h"
 
@@ -15,8 +16,12 @@ static nvmlReturn_t result_of(const char *name)
     return text == NULL ? NVML_SUCCESS : (nvmlReturn_t)atoi(text);
 }
 
+static unsigned found;
+
 nvmlReturn_t nvmlInit_v2(void)
 {
+    const char *count = getenv("FAKE_NVML_COUNT");
+    found = count == NULL ? 1 : (unsigned)atoi(count);
     return result_of("FAKE_NVML_INIT");
 }
 
@@ -32,7 +37,7 @@ const char *nvmlErrorString(nvmlReturn_t result)
 
 nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count)
 {
-    *count = 1;
+    *count = found;
     return NVML_SUCCESS;
 }
 

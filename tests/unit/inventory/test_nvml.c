@@ -29,6 +29,7 @@ static int make_fake(void **state)
     unsetenv("FAKE_NVML_INIT");
     unsetenv("FAKE_NVML_DEVICE");
     unsetenv("FAKE_NVML_LIVE");
+    unsetenv("FAKE_NVML_COUNT");
     fixture->options.nvml_path = getenv("FAKE_NVML");
     return 0;
 }
@@ -169,6 +170,19 @@ static void a_driver_that_does_not_start_is_said_with_advice(void **state)
     assert_string_equal(fixture->gpus[0].gpu_uuid, "GPU-fake");
 }
 
+static void a_gpu_that_came_later_is_found_by_the_next_scan(void **state)
+{
+    struct fixture *fixture = *state;
+    set_number("FAKE_NVML_COUNT", 0);
+    fixture_scan_finds(fixture, 0);
+    unsetenv("FAKE_NVML_COUNT");
+    fixture_pci_device(fixture, "0000:0a:00.0", "0x10de", "0x2331", "0x030200", "nvidia");
+    fixture_proc(fixture, "driver/nvidia/gpus/0000:0a:00.0");
+    fixture_scan_finds(fixture, 1);
+    assert_string_equal(fixture->gpus[0].gpu_uuid, "GPU-fake");
+    assert_int_equal(fixture->gpus[0].status, VGPU_GPU_ONLINE);
+}
+
 static void nvml_without_a_loaded_driver_leaves_it_to_the_bus(void **state)
 {
     struct fixture *fixture = *state;
@@ -193,6 +207,7 @@ int main(void)
         FAKE(an_old_driver_gives_what_it_can),
         FAKE(a_lost_gpu_is_an_error_known_by_its_address),
         FAKE(a_driver_that_does_not_start_is_said_with_advice),
+        FAKE(a_gpu_that_came_later_is_found_by_the_next_scan),
         FAKE(nvml_without_a_loaded_driver_leaves_it_to_the_bus),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,17 @@ static void a_read_only_database_takes_no_change(void **state)
     assert_string_equal(fixture_sql_value(fixture, "SELECT count(*) FROM vms"), "1");
 }
 
+static void a_database_of_others_is_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    make_database(fixture);
+    if (geteuid() != 0)
+        skip();                                           /* only root can make one that is somebody else's */
+    assert_int_equal(chmod(fixture->directory, 0755), 0); /* the state directory stays as it was made */
+    struct outcome outcome = in_child(fixture, read_only_body);
+    assert_refused(fixture, outcome.open_status, VGPU_ERR_PERMISSION, "closed to this user");
+}
+
 /* Registers until it fails. */
 static void fill(struct fixture *fixture, struct outcome *outcome)
 {
@@ -352,6 +363,52 @@ static void many_may_open_a_new_database_at_once(void **state)
     assert_string_equal(fixture_sql_value(fixture, "SELECT count(*) || ' ' || max(vm_id) FROM vms"), "12 12");
 }
 
+/* Each of them registers VMs, moves them, and removes every third. */
+static bool administrate(struct fixture *fixture, int number)
+{
+    for (int i = 0; i < 12; i++) {
+        char vm_uuid[32];
+        struct vgpu_vm values = {.pool = 'B'};
+        snprintf(vm_uuid, sizeof vm_uuid, "vm%d-%d", number, i);
+        if (try_register(fixture, vm_uuid) != VGPU_OK ||
+            store_update_vm(fixture->store, vm_uuid, VGPU_VM_POOL, &values, NULL, &fixture->err) != VGPU_OK)
+            return false;
+        if (i % 3 == 0 && store_remove_vm(fixture->store, vm_uuid, NULL, &fixture->err) != VGPU_OK)
+            return false;
+    }
+    return true;
+}
+
+static void many_administrators_at_once_lose_and_double_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { ADMINISTRATORS = 10 };
+    pid_t children[ADMINISTRATORS];
+    for (int i = 0; i < ADMINISTRATORS; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            bool good = try_open(fixture) == VGPU_OK;
+            if (good)
+                store_set_busy_timeout(fixture->store, 60000); /* however slow the machine */
+            good = good && administrate(fixture, i);
+            if (!good)
+                fprintf(stderr, "%s\n", fixture->err.message);
+            _exit(good ? 0 : 1);
+        }
+    }
+    for (int i = 0; i < ADMINISTRATORS; i++) {
+        int status = -1;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_string_equal(fixture_sql_value(fixture,
+                                          "SELECT count(*) || ' ' || count(DISTINCT vm_id) || ' ' || "
+                                          "min(pool_id) FROM vms"),
+                        "80 80 B");
+    assert_string_equal(fixture_sql_value(fixture, "SELECT count(*) FROM changes"), "280");
+    assert_string_equal(fixture_sql_value(fixture, "PRAGMA integrity_check"), "ok");
+}
+
 static void a_crash_before_the_first_table_leaves_a_database_that_opens(void **state)
 {
     struct fixture *fixture = *state;
@@ -376,9 +433,11 @@ int main(void)
         TEST(a_locked_database_is_busy_and_then_goes_on),
         TEST(changes_of_others_are_noticed),
         TEST(a_read_only_database_takes_no_change),
+        TEST(a_database_of_others_is_closed),
         TEST(no_more_space_loses_nothing_that_was_answered),
         TEST(a_full_disk_loses_nothing_that_was_answered),
         TEST(many_may_open_a_new_database_at_once),
+        TEST(many_administrators_at_once_lose_and_double_nothing),
         TEST(a_crash_before_the_first_table_leaves_a_database_that_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

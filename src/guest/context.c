@@ -97,6 +97,8 @@ VGPU_EXPORT CUresult cuCtxDestroy_v2(CUcontext ctx)
     CUresult result = stack_of_thread(&thread);
     if (result != CUDA_SUCCESS)
         return result;
+    if (ctx == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
     if (!alive(ctx))
         return CUDA_ERROR_INVALID_CONTEXT;
     result = forward_cuCtxDestroy_v2(ctx);
@@ -113,6 +115,8 @@ VGPU_EXPORT CUresult cuCtxPushCurrent_v2(CUcontext ctx)
     CUresult result = stack_of_thread(&thread);
     if (result != CUDA_SUCCESS)
         return result;
+    if (ctx == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
     if (!alive(ctx))
         return CUDA_ERROR_INVALID_CONTEXT;
     result = push(thread, ctx);

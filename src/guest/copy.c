@@ -3,6 +3,7 @@
  * slot, so that the program's copy and the GPU's overlap. Over a stream socket all data travels in records
  * and answers. */
 #include "guest/copy.h"
+#include "guest/copy_streaming.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -122,6 +123,8 @@ CUresult copy_to_device(CUdeviceptr device, const void *host, size_t bytes, CUst
     CUresult result = context_required();
     if (result != CUDA_SUCCESS || bytes == 0)
         return result;
+    if (host == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
     if (ranges_is_shared((uintptr_t)host, bytes))
         return copy_shared(device, (uintptr_t)host, bytes, stream, true, synchronous);
     bool known = ranges_is_device(device, bytes);
@@ -178,7 +181,7 @@ static CUresult copy_staged_from_device(uint8_t *host, CUdeviceptr device, size_
         result = lane_wait_slot(thread, slot + 1);
         if (result != CUDA_SUCCESS || (int32_t)(atomic_load(&lane->staging_filled) - (slot + 1)) < 0)
             break; /* the answer says why */
-        memcpy(host + at, staging + (slot % STAGING_SLOTS) * STAGING_SLOT_BYTES, part);
+        copy_streaming(host + at, staging + (slot % STAGING_SLOTS) * STAGING_SLOT_BYTES, part);
         thread->staging_read++;
         atomic_store_explicit(&lane->staging_taken, thread->staging_read, memory_order_release);
         at += part;
@@ -195,6 +198,8 @@ CUresult copy_from_device(void *host, CUdeviceptr device, size_t bytes, CUstream
     CUresult result = context_required();
     if (result != CUDA_SUCCESS || bytes == 0)
         return result;
+    if (host == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
     if (ranges_is_shared((uintptr_t)host, bytes))
         return copy_shared((uintptr_t)host, device, bytes, stream, false, synchronous);
     if (bytes <= SMALL_BYTES || !connection_shares_memory())

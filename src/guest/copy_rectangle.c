@@ -25,19 +25,28 @@ static uint64_t extent(const struct side *side, const CUDA_MEMCPY2D *copy)
     return side->pitch * (copy->Height - 1) + copy->WidthInBytes;
 }
 
-/* False for an array, which is not served. */
-static bool resolve_side(struct side *side, CUmemorytype type, const void *host, CUdeviceptr device,
+/* The driver refuses a side of no known kind, and an array that is none; a real array is not served here. */
+static CUresult refusal(CUmemorytype type, CUarray array)
+{
+    if (type == CU_MEMORYTYPE_ARRAY && array != NULL)
+        return not_supported("cuMemcpy2D with arrays");
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
+static bool is_plain(CUmemorytype type)
+{
+    return type == CU_MEMORYTYPE_HOST || type == CU_MEMORYTYPE_DEVICE || type == CU_MEMORYTYPE_UNIFIED;
+}
+
+static void resolve_side(struct side *side, CUmemorytype type, const void *host, CUdeviceptr device,
                          size_t pitch, size_t x, size_t y, const CUDA_MEMCPY2D *copy)
 {
-    if (type != CU_MEMORYTYPE_HOST && type != CU_MEMORYTYPE_DEVICE && type != CU_MEMORYTYPE_UNIFIED)
-        return false;
     uint64_t base = type == CU_MEMORYTYPE_HOST ? (uintptr_t)host : device;
     side->pitch = pitch != 0 ? pitch : copy->WidthInBytes + x;
     side->address = base + y * side->pitch + x;
     side->device =
         type == CU_MEMORYTYPE_DEVICE || (type == CU_MEMORYTYPE_UNIFIED && ranges_is_device(side->address, 1));
     side->shared = !side->device && ranges_is_shared(side->address, extent(side, copy));
-    return true;
 }
 
 /* The copy with its sides named as the worker understands them. */
@@ -141,11 +150,16 @@ static CUresult copy_rectangle(const CUDA_MEMCPY2D *copy, CUstream stream, bool 
     size_t width = copy->WidthInBytes, height = copy->Height;
     if (width == 0 || height == 0)
         return CUDA_SUCCESS;
-    if (!resolve_side(&from, copy->srcMemoryType, copy->srcHost, copy->srcDevice, copy->srcPitch,
-                      copy->srcXInBytes, copy->srcY, copy) ||
-        !resolve_side(&to, copy->dstMemoryType, copy->dstHost, copy->dstDevice, copy->dstPitch,
-                      copy->dstXInBytes, copy->dstY, copy))
-        return not_supported("cuMemcpy2D with arrays");
+    if (!is_plain(copy->srcMemoryType))
+        return refusal(copy->srcMemoryType, copy->srcArray);
+    if (!is_plain(copy->dstMemoryType))
+        return refusal(copy->dstMemoryType, copy->dstArray);
+    resolve_side(&from, copy->srcMemoryType, copy->srcHost, copy->srcDevice, copy->srcPitch,
+                 copy->srcXInBytes, copy->srcY, copy);
+    resolve_side(&to, copy->dstMemoryType, copy->dstHost, copy->dstDevice, copy->dstPitch, copy->dstXInBytes,
+                 copy->dstY, copy);
+    if ((!from.device && from.address == 0) || (!to.device && to.address == 0))
+        return CUDA_ERROR_INVALID_VALUE;
     if (from.pitch < width + copy->srcXInBytes || to.pitch < width + copy->dstXInBytes)
         return CUDA_ERROR_INVALID_VALUE;
     if ((from.device || from.shared) && (to.device || to.shared))

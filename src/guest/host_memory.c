@@ -94,8 +94,11 @@ VGPU_EXPORT CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Fla
     CUresult result = context_required();
     if (result != CUDA_SUCCESS)
         return result;
-    if (pp == NULL || bytesize == 0 || (Flags & ~known) != 0)
+    if (pp == NULL || (Flags & ~known) != 0)
         return CUDA_ERROR_INVALID_VALUE;
+    *pp = NULL;
+    if (bytesize == 0)
+        return CUDA_SUCCESS;
     if (!connection_shares_memory())
         return allocate_private(pp, bytesize, Flags);
     return allocate_shared(pp, bytesize, Flags);
@@ -112,6 +115,8 @@ VGPU_EXPORT CUresult cuMemFreeHost(void *p)
     if (result != CUDA_SUCCESS)
         return result;
     struct range range;
+    if (p == NULL)
+        return CUDA_SUCCESS;
     if (!ranges_remove(RANGE_HOST, (uintptr_t)p, &range))
         return CUDA_ERROR_INVALID_VALUE;
     if (!range.shared) {
@@ -236,6 +241,8 @@ VGPU_EXPORT CUresult cuMemHostUnregister(void *p)
     if (result != CUDA_SUCCESS)
         return result;
     struct range range;
+    if (p == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
     if (!ranges_remove(RANGE_REGISTERED, (uintptr_t)p, &range))
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     if (!range.shared)

@@ -72,9 +72,10 @@ VGPU_EXPORT CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointe
             continue;
         if (result != CUDA_ERROR_INVALID_VALUE)
             return result;
+        CUdevice none = CU_DEVICE_INVALID;
         memset(data[i], 0, bytes);
         if (attributes[i] == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)
-            memset(data[i], 0xFF, bytes);
+            memcpy(data[i], &none, sizeof none);
     }
     return CUDA_SUCCESS;
 }

@@ -24,7 +24,7 @@ VGPU_EXPORT CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cud
 {
     const cuuint64_t known =
         CU_GET_PROC_ADDRESS_LEGACY_STREAM | CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;
-    if (symbol == NULL || pfn == NULL || symbol[0] == '\0' || (flags & ~known) != 0 || flags == known)
+    if (symbol == NULL || pfn == NULL || (flags & ~known) != 0 || flags == known)
         return CUDA_ERROR_INVALID_VALUE;
     const void *plain = NULL, *per_thread_form = NULL;
     size_t first = find_name(symbol);

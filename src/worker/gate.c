@@ -234,12 +234,22 @@ bool gate_open(int grant_fd, int control_fd)
     return errno == 0;
 }
 
-/* Written by several lanes: relaxed additions, for people's eyes. */
-void gate_count_call(bool work)
+#define COUNTS_KEPT 256
+
+void gate_flush_counts(struct gate_pass *pass)
 {
-    atomic_fetch_add_explicit(&gate.page->calls, 1, memory_order_relaxed);
-    if (work)
-        atomic_fetch_add_explicit(&gate.page->gpu_calls, 1, memory_order_relaxed);
+    if (pass->calls == 0)
+        return;
+    atomic_fetch_add_explicit(&gate.page->calls, pass->calls, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gate.page->gpu_calls, pass->gpu_calls, memory_order_relaxed);
+    pass->calls = pass->gpu_calls = 0;
+}
+
+void gate_count_call(struct gate_pass *pass, bool work)
+{
+    pass->gpu_calls += work;
+    if (++pass->calls >= COUNTS_KEPT)
+        gate_flush_counts(pass);
 }
 
 void gate_count_memory(int64_t bytes)

@@ -14,6 +14,7 @@
 struct gate_pass {
     _Atomic uint32_t inside;
     _Atomic uint64_t submitted; /* calls that went through; written by the lane alone */
+    uint32_t calls, gpu_calls;  /* not yet added to the page; the lane's alone */
     struct gate_pass *next;
     bool linked;
 };
@@ -33,8 +34,10 @@ void gate_exit(struct gate_pass *pass);
 void gate_contexts_lock(void);
 void gate_contexts_unlock(void);
 
-/* A call was executed; its kind for the counters that people see. */
-void gate_count_call(bool work);
+/* A call was executed; `work`: it passed the gate. The page's counters, for people, follow some calls behind;
+ * gate_flush_counts() brings them up to date when the lane has nothing to do. */
+void gate_count_call(struct gate_pass *pass, bool work);
+void gate_flush_counts(struct gate_pass *pass);
 void gate_count_memory(int64_t bytes);
 
 #endif

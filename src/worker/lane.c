@@ -50,10 +50,12 @@ static bool wait_for_records(struct lane *lane)
         if (steps % 64 != 0)
             continue;
         uint64_t now = clock_monotonic_ns();
-        if (since == 0)
+        if (since == 0) {
             since = now;
-        else
+            gate_flush_counts(&lane->pass);
+        } else {
             sched_yield();
+        }
         if (now - since < spin_ns || lane->staging_done != lane->staging_queued)
             continue;
         lane_sleep(lane->shared, lane->position, 0);
@@ -113,7 +115,7 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
         gate_contexts_unlock();
     if (work)
         gate_exit(&lane->pass);
-    gate_count_call(work);
+    gate_count_call(&lane->pass, work);
     return result;
 }
 
@@ -183,6 +185,7 @@ static void *lane_main(void *argument)
         }
         serve_record(lane, record);
     }
+    gate_flush_counts(&lane->pass);
     gate_leave(&lane->pass);
     connection_forget_lane(lane);
     destroy(lane);

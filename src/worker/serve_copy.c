@@ -32,9 +32,14 @@ CUresult serve_copy_from_device(struct call *call)
         return CUDA_ERROR_INVALID_HANDLE;
     if (request->bytes > call->reply_room)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = driver.cuMemcpyDtoHAsync_v2(call->reply, request->device, request->bytes, stream);
-    if (result == CUDA_SUCCESS)
-        result = driver.cuStreamSynchronize(stream);
+    CUresult result;
+    if (stream == NULL) {
+        result = driver.cuMemcpyDtoH_v2(call->reply, request->device, request->bytes);
+    } else {
+        result = driver.cuMemcpyDtoHAsync_v2(call->reply, request->device, request->bytes, stream);
+        if (result == CUDA_SUCCESS)
+            result = driver.cuStreamSynchronize(stream);
+    }
     if (result == CUDA_SUCCESS)
         call->reply_bytes = (uint32_t)request->bytes;
     return result;

@@ -117,12 +117,16 @@ CUresult serve_function_info(struct call *call)
         if (place.offset + place.bytes > info.parameter_bytes)
             info.parameter_bytes = place.offset + place.bytes;
     }
-    /* The list ends with CUDA_ERROR_INVALID_VALUE; a driver that has no list says something else. */
-    info.parameters_known = result == CUDA_ERROR_INVALID_VALUE;
-    call_reply_append(call, &info, sizeof info);
-    call_reply_append(call, places, info.parameter_count * sizeof *places);
+    /* The list ends with CUDA_ERROR_INVALID_VALUE. A driver that has no list says so; any other error is the
+     * context's, and the guest's to hear. */
+    info.parameters_known = result == CUDA_ERROR_INVALID_VALUE || info.parameter_count == PARAMETERS_MAX;
+    if (info.parameters_known || result == CUDA_ERROR_NOT_SUPPORTED) {
+        call_reply_append(call, &info, sizeof info);
+        call_reply_append(call, places, info.parameter_count * sizeof *places);
+        result = CUDA_SUCCESS;
+    }
     free(places);
-    return CUDA_SUCCESS;
+    return result;
 }
 
 /* Attributes with a handle in them get the driver's; those that name things of the guest's memory are

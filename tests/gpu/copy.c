@@ -159,6 +159,7 @@ static void rectangles(void)
                         .WidthInBytes = WIDTH,
                         .Height = 30};
     EXPECT(CUDA_SUCCESS, cuMemcpy2D(&in));
+    EXPECT(CUDA_SUCCESS, cuCtxSynchronize()); /* a non-blocking stream does not wait for the default one */
     CUDA_MEMCPY2D across = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
                             .srcDevice = memory,
                             .srcPitch = DEVICE_PITCH,

@@ -117,6 +117,7 @@ static void wait_across_streams(void)
     CUfunction fill = gpu_kernel(ptx_basics, "fill"), affine = gpu_kernel(ptx_basics, "affine");
     CUdeviceptr memory = gpu_allocate(sizeof words);
     REQUIRE(cuMemsetD32(memory, 0, count));
+    REQUIRE(cuCtxSynchronize()); /* a non-blocking stream does not wait for the default one */
     REQUIRE(cuStreamCreate(&producer, CU_STREAM_NON_BLOCKING));
     REQUIRE(cuStreamCreate(&consumer, CU_STREAM_NON_BLOCKING));
     REQUIRE(cuEventCreate(&filled, CU_EVENT_DISABLE_TIMING));

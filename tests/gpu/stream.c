@@ -111,6 +111,7 @@ static void legacy_default_stream(void)
     CUdeviceptr memory = gpu_allocate(sizeof words), other = gpu_allocate(sizeof words);
     REQUIRE(cuMemsetD32(memory, 1, count));
     REQUIRE(cuMemsetD32(other, 1, count));
+    REQUIRE(cuCtxSynchronize()); /* a non-blocking stream does not wait for the default one */
     REQUIRE(cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
     REQUIRE(cuStreamCreate(&apart, CU_STREAM_NON_BLOCKING));
     gate_close_stream(&gate, blocking);

@@ -194,9 +194,10 @@ static void gpu_review(struct sched *sched, struct sched_gpu *gpu)
     }
     uint64_t deadline_us = SCHED_NEVER;
     if (gpu->holder && gpu->holder->state == SCHED_VM_HOLDING) {
-        holder_told(sched, gpu->holder);
         deadline_us = time_earlier(quantum_time(sched, gpu), preemption_time(sched, gpu));
-        if (deadline_us <= sched->now_us) {
+        if (deadline_us > sched->now_us) {
+            holder_told(sched, gpu->holder);
+        } else {
             vm_revoke(sched, gpu->holder);
             deadline_us = SCHED_NEVER;
         }

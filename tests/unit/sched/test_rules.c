@@ -176,7 +176,6 @@ static void a_higher_class_takes_the_gpu_at_once(void **state)
     sched_vm_want(&f.sched, &f.medium, 0);
     expect(&f, GRANT, &f.medium);
     sched_vm_want(&f.sched, &f.high, 1);
-    expect(&f, CONTEND, &f.medium);
     expect(&f, REVOKE, &f.medium);
     sched_vm_released(&f.sched, &f.medium, 2);
     expect(&f, GRANT, &f.high);
@@ -230,7 +229,6 @@ static void the_quantum_counts_from_the_grant(void **state)
 
     /* Who held longer than that, alone, makes room at once. */
     sched_vm_want(&f.sched, &f.low, 5 * QUANTUM);
-    expect(&f, CONTEND, &f.low2);
     expect(&f, REVOKE, &f.low2);
     expect_no_more(&f);
 }
@@ -278,7 +276,6 @@ static void a_crashed_holder_frees_its_gpu(void **state)
 
     /* Also when it had been told to drain. */
     sched_vm_want(&f.sched, &f.high, 3);
-    expect(&f, CONTEND, &f.low2);
     expect(&f, REVOKE, &f.low2);
     sched_vm_remove(&f.sched, &f.low2, 4);
     expect(&f, GRANT, &f.high);
@@ -362,7 +359,6 @@ static void ageing_lifts_low_over_a_stream_of_high(void **state)
         sched_vm_released(&f.sched, &f.high, now);
         expect(&f, GRANT, &f.low);
         sched_vm_want(&f.sched, &f.high, now);
-        expect(&f, CONTEND, &f.low);
         expect(&f, REVOKE, &f.low);
         sched_vm_want(&f.sched, &f.low, now);
         sched_vm_released(&f.sched, &f.low, now);

@@ -1,0 +1,233 @@
+/* Stands in for vgpu-worker in the daemon's tests: it speaks the control protocol of wire/grant.h, and its
+ * guest, the test, tells it what to do, one byte a command; what happens it says back, one line each.
+ *
+ *   w  want                          "held" / "contended": granted; also when the word changes between the
+ * two r  give back                     "revoked": seen; given back at once unless told otherwise i  ignore
+ * revokes from now on    "end TEXT": the daemon's CONTROL_END; it then exits unless told otherwise I  ignore
+ * the end too x  crash                         q  exit with status 3       k  close the control socket and
+ * live on d  want twice                    s  give back, with a want that overtakes the release o  release a
+ * grant long past     b  break the page           m  send nonsense messages c  count a call e  "environment
+ * A=B C=D"    a  "arguments X Y" f  say CONTROL_FAILED and exit
+ *
+ * VGPU_DEBUG_FAKE_WORKER: "crash-at-start", "silent" (never says READY). */
+#include "wire/futex.h"
+#include "wire/grant.h"
+#include "wire/handshake.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct grant_page *page;
+static uint32_t seen; /* the word as last told to the guest */
+static bool ignores_revoke;
+static bool ignores_end;
+static char **arguments;
+
+static void tell(const char *line)
+{
+    (void)!write(WORKER_FD_GUEST, line, strlen(line));
+    (void)!write(WORKER_FD_GUEST, "\n", 1);
+}
+
+static void control_send(enum control_type type, uint32_t generation)
+{
+    struct control_message message = {.type = type, .generation = generation};
+    if (type == CONTROL_FAILED)
+        snprintf(message.text, sizeof message.text, "told to fail");
+    (void)!send(WORKER_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL);
+}
+
+static uint32_t generation(void)
+{
+    return grant_word_generation(atomic_load(&page->word));
+}
+
+static void want(void)
+{
+    control_send(CONTROL_WANT, generation());
+}
+
+/* As two lanes that both saw the same NONE. */
+static void want_twice(void)
+{
+    uint32_t none = generation();
+    control_send(CONTROL_WANT, none);
+    control_send(CONTROL_WANT, none);
+}
+
+/* Sets NONE, without the message. */
+static void set_none(void)
+{
+    uint32_t word = atomic_load(&page->word);
+    while (!atomic_compare_exchange_weak(&page->word, &word,
+                                         grant_word(grant_word_generation(word), GRANT_NONE)))
+        ;
+    seen = atomic_load(&page->word);
+}
+
+static void give_back(void)
+{
+    set_none();
+    control_send(CONTROL_RELEASED, generation());
+}
+
+static void join_lines(const char *title, char **texts)
+{
+    char line[8192];
+    int used = snprintf(line, sizeof line, "%s", title);
+    for (; *texts && used < (int)sizeof line; texts++)
+        used += snprintf(line + used, sizeof line - (size_t)used, " %s", *texts);
+    tell(line);
+}
+
+static void nonsense(void)
+{
+    (void)!send(WORKER_FD_CONTROL, "x", 1, MSG_NOSIGNAL);
+    control_send((enum control_type)77, 5);
+    control_send(CONTROL_END, 5);
+    control_send(CONTROL_RELEASED, generation() + 5);
+}
+
+static void crash(void)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+static void command(char byte)
+{
+    switch (byte) {
+    case 'w':
+        want();
+        break;
+    case 'r':
+        give_back();
+        break;
+    case 'i':
+        ignores_revoke = true;
+        break;
+    case 'I':
+        ignores_end = true;
+        break;
+    case 'x':
+        crash();
+        break;
+    case 'q':
+        _exit(3);
+    case 'k':
+        close(WORKER_FD_CONTROL);
+        pause();
+        break;
+    case 'd':
+        want_twice();
+        break;
+    case 's':
+        set_none();
+        want();
+        control_send(CONTROL_RELEASED, generation());
+        break;
+    case 'o':
+        control_send(CONTROL_RELEASED, generation() - 1);
+        break;
+    case 'b':
+        atomic_store(&page->word, grant_word(generation() + 1, GRANT_HELD));
+        control_send(CONTROL_RELEASED, generation() - 1);
+        break;
+    case 'm':
+        nonsense();
+        break;
+    case 'c':
+        atomic_fetch_add(&page->calls, 1);
+        break;
+    case 'e':
+        join_lines("environment", environ);
+        break;
+    case 'a':
+        join_lines("arguments", arguments);
+        break;
+    case 'f':
+        control_send(CONTROL_FAILED, 0);
+        _exit(1);
+    default:
+        break;
+    }
+}
+
+static void look_at_page(void)
+{
+    uint32_t word = atomic_load(&page->word);
+    if (word == seen)
+        return;
+    seen = word;
+    switch (grant_word_state(word)) {
+    case GRANT_NONE:
+        break;
+    case GRANT_HELD:
+        tell("held");
+        break;
+    case GRANT_CONTENDED:
+        tell("contended");
+        break;
+    case GRANT_REVOKED:
+        tell("revoked");
+        if (!ignores_revoke)
+            give_back();
+        break;
+    }
+}
+
+static void look_at_control(void)
+{
+    struct control_message message;
+    char line[300];
+    ssize_t got = recv(WORKER_FD_CONTROL, &message, sizeof message, MSG_DONTWAIT);
+    if (got == 0)
+        _exit(0);
+    if (got != (ssize_t)sizeof message || message.type != CONTROL_END || ignores_end)
+        return;
+    snprintf(line, sizeof line, "end %s", message.text);
+    tell(line);
+    _exit(0);
+}
+
+static void welcome(void)
+{
+    const struct server_welcome welcome = {.magic = HANDSHAKE_MAGIC, .version = HANDSHAKE_VERSION};
+    (void)!write(WORKER_FD_GUEST, &welcome, sizeof welcome);
+    control_send(CONTROL_READY, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = getenv("VGPU_DEBUG_FAKE_WORKER");
+    arguments = argv;
+    if (mode && strcmp(mode, "crash-at-start") == 0)
+        crash();
+    page = mmap(NULL, GRANT_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_FD_GRANT, 0);
+    if (page == MAP_FAILED)
+        return 1;
+    if (!mode || strcmp(mode, "silent") != 0)
+        welcome();
+    for (;;) {
+        struct pollfd fds[] = {{.fd = WORKER_FD_GUEST, .events = POLLIN},
+                               {.fd = WORKER_FD_CONTROL, .events = POLLIN}};
+        poll(fds, 2, 1);
+        look_at_page();
+        if (fds[1].revents)
+            look_at_control();
+        char byte;
+        if (fds[0].revents && read(WORKER_FD_GUEST, &byte, 1) != 1)
+            return 0;
+        if (fds[0].revents)
+            command(byte);
+    }
+}

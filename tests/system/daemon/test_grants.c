@@ -1,0 +1,350 @@
+/* Guests of several VMs at one GPU: who holds it, who waits, and what becomes of it when one of them dies. */
+#include "fixture.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Three VMs at GPU 0, one at GPU 1. A quantum that no test lives to see, unless options say otherwise. */
+static struct fixture *start(void **state, const char *option)
+{
+    struct fixture *fixture = *state;
+    fixture->options[0] = "--quantum=60s";
+    fixture->options[1] = "--ageing=0";
+    fixture->options[2] = option;
+    vm_register(fixture, "low-1", 'A', VGPU_PRIORITY_LOW);
+    vm_register(fixture, "low-2", 'A', VGPU_PRIORITY_LOW);
+    vm_register(fixture, "high-1", 'A', VGPU_PRIORITY_HIGH);
+    vm_register(fixture, "other", 'B', VGPU_PRIORITY_LOW);
+    daemon_start(fixture);
+    return fixture;
+}
+
+static void a_lone_vm_holds_until_others_come(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    int second = guest_open(fixture, "low-2");
+    guest_command(first, "w");
+    guest_expect(first, "held");
+    guest_command(second, "w");
+    guest_expect(first, "contended");
+    guest_expect_silence(second);
+    guest_command(first, "r");
+    guest_expect(second, "held");
+    guest_command(first, "w");
+    guest_expect(second, "contended");
+    close(first); /* who waits leaves: the holder may stay */
+    guest_expect(second, "held");
+    close(second);
+}
+
+static void gpus_are_granted_independently(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int one = guest_open(fixture, "low-1");
+    int other = guest_open(fixture, "other");
+    guest_command(one, "w");
+    guest_expect(one, "held");
+    guest_command(other, "w");
+    guest_expect(other, "held");
+    close(one);
+    close(other);
+}
+
+static void a_quantum_ends_a_grant(void **state)
+{
+    struct fixture *fixture = start(state, "--quantum=1ms");
+    int first = guest_open(fixture, "low-1");
+    int second = guest_open(fixture, "low-2");
+    guest_command(first, "w");
+    guest_expect(first, "held");
+    guest_command(second, "w");
+    guest_await(first, "revoked");
+    guest_expect(second, "held");
+    close(first);
+    close(second);
+}
+
+static void a_higher_class_takes_the_gpu(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int low = guest_open(fixture, "low-1");
+    int high = guest_open(fixture, "high-1");
+    guest_command(low, "w");
+    guest_expect(low, "held");
+    guest_command(high, "w");
+    guest_expect(low, "revoked");
+    guest_expect(high, "held");
+    close(low);
+    close(high);
+}
+
+static void a_class_change_counts_at_once(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    struct vgpu_error err;
+    int first = guest_open(fixture, "low-1");
+    int second = guest_open(fixture, "low-2");
+    guest_command(first, "w");
+    guest_expect(first, "held");
+    guest_command(second, "w");
+    guest_expect(first, "contended");
+    const struct vgpu_vm_update raise = {.fields = VGPU_VM_PRIORITY, .priority = VGPU_PRIORITY_MEDIUM};
+    assert_int_equal(vgpu_update_vm(fixture->vgpu, "low-2", &raise, NULL, &err), VGPU_OK);
+    guest_expect(first, "revoked");
+    guest_expect(second, "held");
+    close(first);
+    close(second);
+}
+
+static void a_holder_that_crashes_frees_the_gpu(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    const char *const ways[] = {"x", "q", "k", "b"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        int first = guest_open(fixture, "low-1");
+        int second = guest_open(fixture, "low-2");
+        guest_command(first, "w");
+        guest_expect(first, "held");
+        guest_command(second, "w");
+        guest_expect(first, "contended");
+        guest_command(first, ways[i]);
+        guest_expect(second, "held");
+        guest_expect_end(first);
+        close(second);
+    }
+}
+
+static void a_guest_that_dies_frees_the_gpu(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    int second = guest_open(fixture, "low-2");
+    guest_command(first, "w");
+    guest_expect(first, "held");
+    guest_command(second, "w");
+    guest_expect(first, "contended");
+    close(first);
+    guest_expect(second, "held");
+    close(second);
+}
+
+static void a_revoke_ignored_for_too_long_ends_the_worker(void **state)
+{
+    struct fixture *fixture = start(state, "--drain_timeout=30ms");
+    int low = guest_open(fixture, "low-1");
+    int high = guest_open(fixture, "high-1");
+    guest_command(low, "iw");
+    guest_expect(low, "held");
+    guest_command(high, "w");
+    guest_expect(low, "revoked");
+    guest_expect_end(low);
+    guest_expect(high, "held");
+    assert_true(daemon_has_logged(fixture, "(drain_timeout); killing it"));
+    close(high);
+}
+
+static void processes_of_one_vm_share_its_grant(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    int late = guest_open(fixture, "low-1");
+    int high = guest_open(fixture, "high-1");
+    guest_command(first, "wi");
+    guest_expect(first, "held");
+    guest_command(late, "w");
+    guest_expect(late, "held");
+
+    /* The VM has given back when both have. */
+    guest_command(high, "w");
+    guest_expect(late, "revoked");
+    guest_expect(first, "revoked");
+    guest_command(late, "w"); /* in vain, while the VM drains */
+    guest_expect_silence(high);
+    guest_expect_silence(late);
+    guest_command(first, "r");
+    guest_await(high, "contended"); /* late has asked */
+    guest_command(high, "r");
+    guest_expect(late, "held");
+    close(first);
+    close(late);
+    close(high);
+}
+
+static void the_last_process_to_drain_may_die_instead(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    int second = guest_open(fixture, "low-1");
+    int high = guest_open(fixture, "high-1");
+    guest_command(first, "wi");
+    guest_expect(first, "held");
+    guest_command(second, "w");
+    guest_expect(second, "held");
+    guest_command(high, "w");
+    guest_expect(first, "revoked");
+    guest_expect(second, "revoked");
+    guest_command(first, "x");
+    guest_expect(high, "held");
+    close(first);
+    close(second);
+    close(high);
+}
+
+static void messages_that_cross_do_no_harm(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    int second = guest_open(fixture, "low-2");
+    guest_command(first, "d"); /* two lanes ask for the same grant */
+    guest_expect(first, "held");
+    guest_command(second, "w");
+    guest_expect(first, "contended");
+    guest_command(first, "om"); /* old releases, and nonsense ... */
+    guest_command(first, "s");  /* ... a want that overtakes its release */
+    guest_await(second, "contended");
+    guest_command(second, "r");
+    guest_expect(first,
+                 "held"); /* no ghost of the second want of the beginning, and the last one is not lost */
+    close(first);
+    close(second);
+}
+
+static bool low_1_asked(const json_t *state, const void *argument)
+{
+    return state_vm(state, "low-1", "grants") == 1;
+}
+
+static void a_want_answered_already_asks_for_nothing(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    guest_command(first, "d");
+    guest_expect(first, "held");
+    guest_command(first, "r");
+    int second = guest_open(fixture, "low-2");
+    guest_command(second, "w");
+    guest_expect(second, "held"); /* not "contended": low-1 does not wait */
+    admin_wait(fixture, low_1_asked, NULL);
+    close(first);
+    close(second);
+}
+
+static size_t grants_of(struct fixture *fixture, struct vgpu_grant **grants)
+{
+    struct vgpu_error err;
+    size_t count;
+    assert_int_equal(vgpu_list_grants(fixture->vgpu, NULL, grants, &count, &err), VGPU_OK);
+    return count;
+}
+
+static void every_grant_is_logged(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int low = guest_open(fixture, "low-1");
+    int high = guest_open(fixture, "high-1");
+    guest_command(low, "w");
+    guest_expect(low, "held");
+    guest_command(high, "w");
+    guest_expect(low, "revoked");
+    guest_expect(high, "held");
+    guest_command(high, "r");
+    guest_command(low, "w");
+    guest_expect(low, "held");
+    guest_command(low, "x");
+    guest_expect_end(low);
+    close(high);
+    assert_int_equal(daemon_stop(fixture), 0);
+
+    static const struct {
+        const char *vm, *reason;
+        int priority;
+    } expected[] = {{"low-1", "revoked", 0}, {"high-1", "idle", 2}, {"low-1", "exit", 0}};
+    struct vgpu_grant *grants;
+    assert_int_equal(grants_of(fixture, &grants), 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(grants[i].vm_uuid, expected[i].vm);
+        assert_string_equal(grants[i].reason, expected[i].reason);
+        assert_int_equal(grants[i].priority, expected[i].priority);
+        assert_int_equal(grants[i].gpu_id, 0);
+        assert_true(grants[i].asked_us <= grants[i].got_us && grants[i].got_us <= grants[i].gave_back_us);
+        if (i > 0) /* one grant on a GPU at a time */
+            assert_true(grants[i - 1].gave_back_us <= grants[i].got_us);
+    }
+    vgpu_free(grants);
+}
+
+static bool all_gone(const json_t *state, const void *argument)
+{
+    return state_vm(state, "low-1", "processes") == 0 && state_vm(state, "low-2", "processes") == 0 &&
+           state_vm(state, "high-1", "processes") == 0;
+}
+
+/* Fifty guests come, ask and die in random ways; after each a witness still gets its turn. */
+static void guests_die_at_random_and_nobody_else_notices(void **state)
+{
+    struct fixture *fixture = start(state, "--quantum=1ms");
+    const char *const vms[] = {"low-1", "low-2", "high-1"};
+    const char *const ways[] = {"x", "wx", "wq", "wk", "wb", "w", "wi", "wws", "wm", "wr", "wrwx", ""};
+    unsigned seed = 20261123;
+    int guests[50];
+    int witness = guest_open(fixture, "low-2");
+    for (int i = 0; i < 50; i++) {
+        guests[i] = guest_connect(fixture, vms[rand_r(&seed) % 3]);
+        guest_command(guests[i], ways[(size_t)rand_r(&seed) % (sizeof ways / sizeof *ways)]);
+        if (rand_r(&seed) % 2) {
+            close(guests[i]);
+            guests[i] = -1;
+        }
+    }
+    guest_command(witness, "w");
+    for (int i = 0; i < 50; i++) {
+        if (guests[i] >= 0)
+            close(guests[i]);
+    }
+    char line[64];
+    assert_true(guest_line(witness, line, sizeof line)); /* its turn has come */
+    close(witness);
+    admin_wait(fixture, all_gone, NULL);
+    assert_int_equal(daemon_stop(fixture), 0);
+
+    struct vgpu_grant *grants;
+    size_t count = grants_of(fixture, &grants);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++) /* written in the order in which they ended */
+            assert_true(grants[j].gave_back_us <= grants[i].got_us);
+    }
+    vgpu_free(grants);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_lone_vm_holds_until_others_come),
+        TEST(gpus_are_granted_independently),
+        TEST(a_quantum_ends_a_grant),
+        TEST(a_higher_class_takes_the_gpu),
+        TEST(a_class_change_counts_at_once),
+        TEST(a_holder_that_crashes_frees_the_gpu),
+        TEST(a_guest_that_dies_frees_the_gpu),
+        TEST(a_revoke_ignored_for_too_long_ends_the_worker),
+        TEST(processes_of_one_vm_share_its_grant),
+        TEST(the_last_process_to_drain_may_die_instead),
+        TEST(messages_that_cross_do_no_harm),
+        TEST(a_want_answered_already_asks_for_nothing),
+        TEST(every_grant_is_logged),
+        TEST(guests_die_at_random_and_nobody_else_notices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -47,7 +47,7 @@ static CUresult submit_callback(CUstream handle, CUhostFn host_function, CUstrea
     job->callback = callback;
     job->stream = handle;
     job->data = data;
-    return work_submit(stream, &job->work, false);
+    return work_submit(stream, &job->work, WORK_QUEUED);
 }
 
 CUresult cuLaunchHostFunc(CUstream hStream, CUhostFn fn, void *userData)
@@ -145,7 +145,7 @@ static CUresult submit_value(CUstream handle, CUdeviceptr address, uint64_t valu
     job->value = value;
     job->bytes = bytes;
     job->condition = condition;
-    return work_submit(stream, &job->work, false);
+    return work_submit(stream, &job->work, WORK_QUEUED);
 }
 
 static CUresult submit_wait(CUstream stream, CUdeviceptr address, uint64_t value, unsigned int bytes,

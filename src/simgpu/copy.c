@@ -25,11 +25,13 @@ CUresult copy_classify(enum copy_end end, uint64_t address, uint64_t bytes, enum
     return CUDA_SUCCESS;
 }
 
-bool copy_must_wait(enum copy_memory to, enum copy_memory from, bool is_async)
+enum work_mode copy_mode(enum copy_memory to, enum copy_memory from, bool is_async)
 {
-    bool is_pageable = to == COPY_PAGEABLE || from == COPY_PAGEABLE;
-    bool is_within_device = to == COPY_ON_DEVICE && from == COPY_ON_DEVICE;
-    return is_pageable || (!is_async && !is_within_device);
+    if (to == COPY_PAGEABLE || from == COPY_PAGEABLE)
+        return WORK_WAITED;
+    if (is_async)
+        return WORK_QUEUED;
+    return to == COPY_ON_DEVICE && from == COPY_ON_DEVICE ? WORK_AT_ONCE : WORK_WAITED;
 }
 
 struct linear_work {
@@ -68,14 +70,14 @@ CUresult copy_linear(struct CUstream_st *stream, enum copy_end to_end, uint64_t 
     linear->to = (void *)(uintptr_t)to;
     linear->from = (const void *)(uintptr_t)from;
     linear->bytes = bytes;
-    bool wait = copy_must_wait(to_memory, from_memory, is_async);
+    enum work_mode mode = copy_mode(to_memory, from_memory, is_async);
     if (is_async && from_memory == COPY_PAGEABLE && to_memory != COPY_PAGEABLE && bytes <= STAGE_BYTES &&
         (linear->staged = malloc(bytes))) {
         memcpy(linear->staged, linear->from, bytes);
         linear->from = linear->staged;
-        wait = false;
+        mode = WORK_QUEUED;
     }
     struct CUctx_st *context = stream->context;
-    result = work_submit(stream, &linear->work, wait);
-    return result || !wait ? result : context_error(context);
+    result = work_submit(stream, &linear->work, mode);
+    return result || mode != WORK_WAITED ? result : context_error(context);
 }

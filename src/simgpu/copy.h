@@ -22,8 +22,8 @@ enum copy_memory {
  * or not all, allocated. */
 CUresult copy_classify(enum copy_end end, uint64_t address, uint64_t bytes, enum copy_memory *memory);
 
-/* Whether the call must wait until the copy is done. is_async: the function's name says Async. */
-bool copy_must_wait(enum copy_memory to, enum copy_memory from, bool is_async);
+/* Whether the call waits until the copy is done. is_async: the function's name says Async. */
+enum work_mode copy_mode(enum copy_memory to, enum copy_memory from, bool is_async);
 
 /* Copies of one dimension; bytes 0 does nothing. */
 CUresult copy_linear(struct CUstream_st *stream, enum copy_end to_end, uint64_t to, enum copy_end from_end,

@@ -93,9 +93,9 @@ static CUresult copy_box(struct CUstream_st *stream, const struct end *to, const
     box->height = height;
     box->depth = depth;
     struct CUctx_st *context = stream->context;
-    bool wait = copy_must_wait(box->to.memory, box->from.memory, is_async);
-    result = work_submit(stream, &box->work, wait);
-    return result || !wait ? result : context_error(context);
+    enum work_mode mode = copy_mode(box->to.memory, box->from.memory, is_async);
+    result = work_submit(stream, &box->work, mode);
+    return result || mode != WORK_WAITED ? result : context_error(context);
 }
 
 CUresult copy_2d(struct CUstream_st *stream, const CUDA_MEMCPY2D *copy, bool is_async)

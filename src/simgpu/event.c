@@ -113,7 +113,7 @@ CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int f
     if (!mark)
         return CUDA_ERROR_OUT_OF_MEMORY;
     work_reference(mark);
-    result = work_submit(stream, mark, false);
+    result = work_submit(stream, mark, WORK_QUEUED);
     if (result) {
         work_release(mark);
         return result;
@@ -147,7 +147,7 @@ CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
         return CUDA_SUCCESS;
     struct work *mark = work_create(sizeof *mark, NULL, NULL);
     if (mark && work_needs(mark, awaited)) {
-        result = work_submit(stream, mark, false);
+        result = work_submit(stream, mark, WORK_QUEUED);
     } else {
         work_release(mark);
         result = CUDA_ERROR_OUT_OF_MEMORY;

@@ -9,9 +9,15 @@
 
 static pthread_mutex_t settings_lock = PTHREAD_MUTEX_INITIALIZER;
 
-struct function_settings function_default_settings(void)
+/* The compiler cannot do with fewer: what a limit below this gives. */
+#define REGISTERS_LEAST 16
+
+struct function_settings function_default_settings(unsigned int max_registers)
 {
-    return (struct function_settings){.dynamic_shared_bytes = -1, .carveout = -1};
+    if (max_registers && max_registers < REGISTERS_LEAST)
+        max_registers = REGISTERS_LEAST;
+    return (struct function_settings){
+        .max_registers = max_registers, .dynamic_shared_bytes = -1, .carveout = -1};
 }
 
 CUresult function_resolve(struct CUctx_st *context, CUfunction handle, struct CUfunc_st **function)
@@ -36,6 +42,17 @@ static int dynamic_limit(const struct ptx_kernel *kernel, const struct function_
 {
     int left = SHARED_DEFAULT_BYTES - (int)kernel->shared_bytes;
     return settings->dynamic_shared_bytes >= 0 ? settings->dynamic_shared_bytes : left > 0 ? left : 0;
+}
+
+static unsigned int registers(const struct ptx_kernel *kernel, const struct function_settings *settings)
+{
+    return settings->max_registers && settings->max_registers < kernel->registers ? settings->max_registers
+                                                                                  : kernel->registers;
+}
+
+unsigned int function_registers(struct CUfunc_st *function)
+{
+    return registers(function->kernel, settings_of(function));
 }
 
 uint32_t function_dynamic_shared_limit(struct CUfunc_st *function)
@@ -64,7 +81,7 @@ static CUresult get_attribute(const struct ptx_kernel *kernel, const struct sim_
         *value = (int)kernel->local_bytes;
         break;
     case CU_FUNC_ATTRIBUTE_NUM_REGS:
-        *value = (int)kernel->registers;
+        *value = (int)registers(kernel, settings);
         break;
     case CU_FUNC_ATTRIBUTE_PTX_VERSION:
         *value = (int)kernel->target;

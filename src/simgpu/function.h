@@ -9,8 +9,9 @@ struct CUkern_st;
 struct CUmod_st;
 
 struct function_settings {
-    int dynamic_shared_bytes; /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES; -1: never set */
-    int carveout;             /* percent; -1: the driver's choice */
+    unsigned int max_registers; /* CU_JIT_MAX_REGISTERS of the load; 0: no limit */
+    int dynamic_shared_bytes;   /* CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES; -1: never set */
+    int carveout;               /* percent; -1: the driver's choice */
     int cluster[3];
     int non_portable_cluster;
     int cluster_policy;
@@ -24,7 +25,10 @@ struct CUfunc_st {
 };
 
 /* What a new function starts with. */
-struct function_settings function_default_settings(void);
+struct function_settings function_default_settings(unsigned int max_registers);
+
+/* Registers per thread. */
+unsigned int function_registers(struct CUfunc_st *function);
 
 /* The function that a launch or a question means: a CUfunction, or the CUkernel of a library, whose instance
  * in the context is loaded when it is not there yet. CUDA_ERROR_INVALID_HANDLE: neither, or of another

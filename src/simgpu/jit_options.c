@@ -26,6 +26,9 @@ CUresult jit_options_read(struct jit_options *options, unsigned int count, CUjit
             options->error.room = (unsigned int)(uintptr_t)values[i];
             options->error.size_value = &values[i];
             break;
+        case CU_JIT_MAX_REGISTERS:
+            options->max_registers = (unsigned int)(uintptr_t)values[i];
+            break;
         case CU_JIT_WALL_TIME:
             options->wall_time_value = &values[i];
             break;

@@ -14,7 +14,8 @@ struct jit_log_buffer {
 struct jit_options {
     struct jit_log_buffer info;
     struct jit_log_buffer error;
-    void **wall_time_value; /* a float of milliseconds goes back here */
+    unsigned int max_registers; /* per thread; 0: no limit */
+    void **wall_time_value;     /* a float of milliseconds goes back here */
     uint64_t start_ns;
 };
 

@@ -309,7 +309,7 @@ static CUresult launch(CUfunction handle, const struct shape *shape, CUstream st
         work_release(&job->work);
         return result;
     }
-    return work_submit(stream, &job->work, false);
+    return work_submit(stream, &job->work, WORK_QUEUED);
 }
 
 /* --- entry points --- */

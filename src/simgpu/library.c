@@ -37,7 +37,7 @@ static void free_library(struct CUlib_st *library)
     free(library);
 }
 
-static bool make_kernels(struct CUlib_st *library)
+static bool make_kernels(struct CUlib_st *library, unsigned int max_registers)
 {
     size_t count = ptx_module_kernel_count(library->listing);
     library->kernels = calloc(count + 1, sizeof *library->kernels);
@@ -48,7 +48,7 @@ static bool make_kernels(struct CUlib_st *library)
         kernel->library = library;
         kernel->kernel = ptx_module_kernel(library->listing, i);
         for (int device = 0; device < MACHINE_GPUS_MAX; device++)
-            kernel->settings[device] = function_default_settings();
+            kernel->settings[device] = function_default_settings(max_registers);
         if (!handle_add(kernel, HANDLE_KERNEL))
             return false;
     }
@@ -81,7 +81,7 @@ static CUresult load(const void *data, size_t limit, const struct jit_options *o
     result = module_compile(device, &created->image, &created->listing, &log);
     jit_options_answer(options, log.info, log.error);
     ptx_log_fini(&log);
-    if (!result && (!make_kernels(created) || !handle_add(created, HANDLE_LIBRARY)))
+    if (!result && (!make_kernels(created, options->max_registers) || !handle_add(created, HANDLE_LIBRARY)))
         result = CUDA_ERROR_OUT_OF_MEMORY;
     if (result) {
         free_library(created);
@@ -159,7 +159,7 @@ static CUresult add_instance(struct CUlib_st *library, struct CUctx_st *context,
     CUresult result = module_compile(context->device, &library->image, &code, &log);
     ptx_log_fini(&log);
     if (!result)
-        result = module_create(context, code, module);
+        result = module_create(context, code, 0, module);
     if (result)
         return result;
     (*module)->library = library;

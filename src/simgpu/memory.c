@@ -167,7 +167,7 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
     if (!work)
         return CUDA_ERROR_OUT_OF_MEMORY;
     ((struct free_work *)work)->address = dptr;
-    return work_submit(stream, work, false);
+    return work_submit(stream, work, WORK_QUEUED);
 }
 
 /* --- pools: every device has its default one, and there are no others --- */

@@ -59,9 +59,9 @@ static CUresult fill(CUstream handle, CUdeviceptr to, size_t pitch, unsigned int
     job->width = width;
     job->height = height;
     struct CUctx_st *context = stream->context;
-    bool wait = !is_async && memory == COPY_PINNED;
-    result = work_submit(stream, &job->work, wait);
-    return result || !wait ? result : context_error(context);
+    enum work_mode mode = is_async ? WORK_QUEUED : memory == COPY_PINNED ? WORK_WAITED : WORK_AT_ONCE;
+    result = work_submit(stream, &job->work, mode);
+    return result || mode != WORK_WAITED ? result : context_error(context);
 }
 
 /* For one element type: the function for a row and the one for a rectangle, in their three forms here. */

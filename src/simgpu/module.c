@@ -81,7 +81,7 @@ static void free_module(struct CUmod_st *module)
     free(module);
 }
 
-static bool make_functions(struct CUmod_st *module)
+static bool make_functions(struct CUmod_st *module, unsigned int max_registers)
 {
     size_t count = ptx_module_kernel_count(module->code);
     module->functions = calloc(count + 1, sizeof *module->functions);
@@ -91,14 +91,15 @@ static bool make_functions(struct CUmod_st *module)
         struct CUfunc_st *function = &module->functions[i];
         function->module = module;
         function->kernel = ptx_module_kernel(module->code, i);
-        function->settings = function_default_settings();
+        function->settings = function_default_settings(max_registers);
         if (!handle_add(function, HANDLE_FUNCTION))
             return false;
     }
     return true;
 }
 
-CUresult module_create(struct CUctx_st *context, struct ptx_module *code, struct CUmod_st **module)
+CUresult module_create(struct CUctx_st *context, struct ptx_module *code, unsigned int max_registers,
+                       struct CUmod_st **module)
 {
     struct CUmod_st *created = calloc(1, sizeof *created);
     if (!created) {
@@ -108,7 +109,7 @@ CUresult module_create(struct CUctx_st *context, struct ptx_module *code, struct
     created->context = context;
     created->code = code;
     CUresult result = place_variables(context, code);
-    if (!result && (!make_functions(created) || !handle_add(created, HANDLE_MODULE)))
+    if (!result && (!make_functions(created, max_registers) || !handle_add(created, HANDLE_MODULE)))
         result = CUDA_ERROR_OUT_OF_MEMORY;
     if (result) {
         free_module(created);

@@ -20,8 +20,10 @@ struct CUmod_st {
 CUresult module_compile(const struct sim_device *device, const struct image *image, struct ptx_module **code,
                         struct ptx_log *log);
 
-/* Makes a module of compiled code, which it then owns, also when it fails. */
-CUresult module_create(struct CUctx_st *context, struct ptx_module *code, struct CUmod_st **module);
+/* Makes a module of compiled code, which it then owns, also when it fails. max_registers as in struct
+ * function_settings. */
+CUresult module_create(struct CUctx_st *context, struct ptx_module *code, unsigned int max_registers,
+                       struct CUmod_st **module);
 
 /* Waits for the context's work, then frees the module with its variables. */
 void module_unload(struct CUmod_st *module);

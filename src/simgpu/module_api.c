@@ -28,7 +28,7 @@ static CUresult load(const void *data, size_t limit, const struct jit_options *o
     result = module_compile(context->device, &image, &code, &log);
     jit_options_answer(options, log.info, log.error);
     if (!result)
-        result = module_create(context, code, module);
+        result = module_create(context, code, options->max_registers, module);
     ptx_log_fini(&log);
     image_fini(&image);
     return result;

@@ -25,7 +25,7 @@ static unsigned int reserved_shared(const struct sim_device *device)
     return device->gpu->model->compute_major >= 8 ? SHARED_RESERVED_PER_BLOCK : 0;
 }
 
-unsigned int occupancy_blocks_per_sm(const struct CUfunc_st *function, unsigned int block_threads,
+unsigned int occupancy_blocks_per_sm(struct CUfunc_st *function, unsigned int block_threads,
                                      size_t dynamic_shared_bytes)
 {
     const struct sim_device *device = function->module->context->device;
@@ -36,7 +36,7 @@ unsigned int occupancy_blocks_per_sm(const struct CUfunc_st *function, unsigned 
         return 0;
     unsigned int blocks = (unsigned int)device->limits.threads_per_sm / (warps * 32);
     blocks = smaller(blocks, (unsigned int)device->limits.blocks_per_sm);
-    unsigned int warp_registers = round_up((kernel->registers ? kernel->registers : 1) * 32, REGISTERS_STEP);
+    unsigned int warp_registers = round_up(function_registers(function) * 32, REGISTERS_STEP);
     blocks = smaller(blocks, REGISTERS_PER_SM / warp_registers / round_up(warps, WARPS_STEP));
     unsigned int shared =
         round_up(kernel->shared_bytes + (unsigned int)dynamic_shared_bytes + reserved_shared(device),

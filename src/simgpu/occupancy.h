@@ -6,7 +6,7 @@
 #include "simgpu/function.h"
 
 /* 0: a block of that size does not fit at all. */
-unsigned int occupancy_blocks_per_sm(const struct CUfunc_st *function, unsigned int block_threads,
+unsigned int occupancy_blocks_per_sm(struct CUfunc_st *function, unsigned int block_threads,
                                      size_t dynamic_shared_bytes);
 
 #endif

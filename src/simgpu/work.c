@@ -252,33 +252,33 @@ static void enqueue(struct CUstream_st *stream, struct work *work)
 }
 
 /* Under the lock. Nothing of the work is left when it fails. */
-static CUresult submit_locked(struct CUstream_st *stream, struct work *work, bool wait)
+static CUresult submit_locked(struct CUstream_st *stream, struct work *work, enum work_mode mode)
 {
     work->context = stream->context;
     while (stream->queued >= QUEUE_LIMIT)
         pthread_cond_wait(&room, &lock);
     if (!need_other_streams(stream, work))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    if (wait && can_run_here(stream, work)) {
+    if ((mode != WORK_QUEUED || !work->run) && can_run_here(stream, work)) {
         run_here(stream, work);
         return CUDA_SUCCESS;
     }
     if (!stream->has_thread && !start_thread(stream))
         return CUDA_ERROR_OPERATING_SYSTEM;
-    if (wait)
+    if (mode == WORK_WAITED)
         work->references++;
     enqueue(stream, work);
-    if (wait) {
+    if (mode == WORK_WAITED) {
         wait_locked(work);
         release_locked(work);
     }
     return CUDA_SUCCESS;
 }
 
-CUresult work_submit(struct CUstream_st *stream, struct work *work, bool wait)
+CUresult work_submit(struct CUstream_st *stream, struct work *work, enum work_mode mode)
 {
     pthread_mutex_lock(&lock);
-    CUresult result = submit_locked(stream, work, wait);
+    CUresult result = submit_locked(stream, work, mode);
     pthread_mutex_unlock(&lock);
     if (result) {
         if (work->finish)

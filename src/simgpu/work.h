@@ -46,9 +46,16 @@ void work_release(struct work *work); /* NULL is allowed */
 /* Before submitting: work must not run before needed is done. False: out of host memory. */
 bool work_needs(struct work *work, struct work *needed);
 
-/* Puts work at the end of the stream. Takes over the caller's reference. When wait, returns once it is done.
- * The result is of the submitting; what goes wrong in the work itself is found in the context. */
-CUresult work_submit(struct CUstream_st *stream, struct work *work, bool wait);
+enum work_mode {
+    WORK_QUEUED,  /* the call returns before the work is done */
+    WORK_AT_ONCE, /* likewise, but where nothing is in front of it, it is short enough to be done by the
+                     caller */
+    WORK_WAITED,  /* the call returns once it is done */
+};
+
+/* Puts work at the end of the stream. Takes over the caller's reference. The result is of the submitting;
+ * what goes wrong in the work itself is found in the context. */
+CUresult work_submit(struct CUstream_st *stream, struct work *work, enum work_mode mode);
 
 bool work_is_done(struct work *work);
 void work_wait(struct work *work);

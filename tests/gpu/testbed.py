@@ -63,6 +63,7 @@ class Host:
         )
         if driver == "simulated":
             self.environment["VGPU_SIM_GPUS"] = gpus
+            self.environment["VGPU_SIM_STATE_DIR"] = str(self.folder)
         self.environment.pop("VGPU_SERVER", None)
         self.daemon = None
         self.guests = []

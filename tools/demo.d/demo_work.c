@@ -220,8 +220,8 @@ int main(int argc, char **argv)
         free(gpu.host[i]);
     if (!right)
         return 1;
-    printf("pass: %u rounds on %s: vector add %.0f ms, matrix product %.0f ms, reduction %.0f ms, in all "
-           "%.2f s\n",
-           options.rounds, gpu.name, times.add, times.multiply, times.reduce, (now_ms() - start) / 1e3);
+    printf("%u rounds on %s: vector add %.0f ms, matrix product %.0f ms, reduction %.0f ms\n", options.rounds,
+           gpu.name, times.add, times.multiply, times.reduce);
+    printf("pass in %.2f s\n", (now_ms() - start) / 1e3);
     return 0;
 }

@@ -27,7 +27,7 @@ enum { PTX_VERSION_MAX = 90 };
 #define PTX_WINDOW_LOCAL    0xfe00000000u
 #define PTX_WINDOW_PARAM    0xff00000000u
 
-/* ---- modules -------------------------------------------------------------------------------------- */
+/* ---- modules ----------------------------------------------------------------------------------- */
 
 enum ptx_status {
     PTX_OK = 0,
@@ -49,6 +49,7 @@ struct ptx_input {
 struct ptx_options {
     unsigned capability;       /* of the device, times ten: 90 is compute capability 9.0 */
     unsigned max_shared_bytes; /* static shared memory a kernel may use; 0 for 49152 */
+    bool plain; /* use no extensions of the host's processor; slower, the results are the same */
 };
 
 /* What ptxas would print. Both are NUL-terminated, never NULL after ptx_module_create, and freed by
@@ -73,7 +74,7 @@ void ptx_log_fini(struct ptx_log *log);             /* leaves both pointers NULL
 unsigned ptx_module_version(const struct ptx_module *module);
 unsigned ptx_module_target(const struct ptx_module *module);
 
-/* ---- kernels -------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------- */
 
 struct ptx_param {
     uint32_t offset; /* in the parameter buffer */
@@ -105,7 +106,7 @@ const struct ptx_kernel *ptx_module_kernel(const struct ptx_module *module, size
 const struct ptx_kernel *ptx_module_find_kernel(const struct ptx_module *module,
                                                 const char *name); /* or NULL */
 
-/* ---- variables ------------------------------------------------------------------------------------ */
+/* ---- variables --------------------------------------------------------------------------------- */
 
 enum ptx_variable_space { PTX_VARIABLE_GLOBAL, PTX_VARIABLE_CONST };
 
@@ -131,7 +132,7 @@ void ptx_module_place_variable(struct ptx_module *module, size_t index, uint64_t
  * variables and of functions filled in. */
 void ptx_variable_initial(const struct ptx_module *module, size_t index, void *out);
 
-/* ---- launch --------------------------------------------------------------------------------------- */
+/* ---- launch ------------------------------------------------------------------------------------ */
 
 /* A live allocation: [base, base + bytes). */
 struct ptx_range {

@@ -53,8 +53,7 @@ static bool read_text(struct ptx_warp *w, const struct ptx_insn *i, unsigned lan
     return true;
 }
 
-/* ---- vprintf ----------------------------------------------------------------------------------------------
- */
+/* ---- vprintf ----------------------------------------------------------------------------------- */
 
 struct printer {
     struct ptx_warp *warp;
@@ -202,8 +201,7 @@ static void run_vprintf(struct ptx_warp *w, const struct ptx_insn *i, const stru
     answer(w, call, lane, 0);
 }
 
-/* ---- the others -------------------------------------------------------------------------------------------
- */
+/* ---- the others -------------------------------------------------------------------------------- */
 
 /* (message, file, line, function, size of a character) */
 static void run_assertfail(struct ptx_warp *w, const struct ptx_insn *i, const struct ptx_call *call,

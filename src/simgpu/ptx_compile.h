@@ -257,6 +257,7 @@ void link_module(struct ptx_compiler *c, struct ptx_log *log);
 
 /* ---- ptx_table.c ---- */
 
-ptx_handler ptx_handler_of(enum ptx_op op);
+/* plain: of the form for any processor. */
+ptx_handler ptx_handler_of(enum ptx_op op, bool plain);
 
 #endif

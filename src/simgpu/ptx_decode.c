@@ -86,7 +86,7 @@ unsigned operand_bits(const struct operand *operand)
     return bits == 8 ? 16 : bits;
 }
 
-/* ---- sources ---------------------------------------------------------------------------------------- */
+/* ---- sources ----------------------------------------------------------------------------------- */
 
 static uint64_t immediate_as(struct ptx_compiler *c, const struct instruction *in,
                              const struct operand *operand, enum ptx_type type, unsigned bits)
@@ -238,7 +238,7 @@ uint32_t destination(struct ptx_compiler *c, const struct instruction *in, const
     return operand->plane;
 }
 
-/* ---- one instruction -------------------------------------------------------------------------------- */
+/* ---- one instruction --------------------------------------------------------------------------- */
 
 static bool (*const families[])(struct ptx_compiler *, struct instruction *) = {
     decode_integer, decode_bits,   decode_float,  decode_half, decode_compare, decode_move,
@@ -287,7 +287,7 @@ void decode_guarded(struct ptx_compiler *c, const struct instruction *in, size_t
         fixup->insn++;
     struct ptx_insn guard = {
         .op = (uint16_t)(simple ? PTX_OP_GUARD : PTX_OP_BRA_IF), .line = in->line, .a = in->guard};
-    guard.run = ptx_handler_of((enum ptx_op)guard.op);
+    guard.run = ptx_handler_of((enum ptx_op)guard.op, c->options->plain);
     guard.k[0] = simple ? in->guard_negated : !in->guard_negated;
     guard.imm = function->code_count;
     code[first] = guard;

@@ -3,7 +3,7 @@
 
 #include "simgpu/ptx_compile.h"
 
-/* ---- calls ------------------------------------------------------------------------------------------ */
+/* ---- calls ------------------------------------------------------------------------------------- */
 
 static struct ptx_actual actual_of(struct ptx_compiler *c, struct instruction *in,
                                    const struct operand *operand)
@@ -113,7 +113,7 @@ void parse_call(struct ptx_compiler *c, struct instruction *in)
     }
 }
 
-/* ---- branches --------------------------------------------------------------------------------------- */
+/* ---- branches ---------------------------------------------------------------------------------- */
 
 static void decode_bra(struct ptx_compiler *c, struct instruction *in)
 {
@@ -157,7 +157,7 @@ static void decode_brx(struct ptx_compiler *c, struct instruction *in)
     insn->imm = list | (uint64_t)table->count << 32;
 }
 
-/* ---- barriers --------------------------------------------------------------------------------------- */
+/* ---- barriers ---------------------------------------------------------------------------------- */
 
 static void emit_barrier(struct ptx_compiler *c, struct instruction *in, enum ptx_barrier kind,
                          uint32_t number, uint32_t threads, uint32_t predicate, uint32_t d)
@@ -267,7 +267,7 @@ bool decode_flow(struct ptx_compiler *c, struct instruction *in)
     return true;
 }
 
-/* ---- lanes together --------------------------------------------------------------------------------- */
+/* ---- lanes together ---------------------------------------------------------------------------- */
 
 /* Instructions without .sync went with compute capability 7.0. */
 static bool take_sync(struct ptx_compiler *c, struct instruction *in)

@@ -263,7 +263,7 @@ bool decode_integer(struct ptx_compiler *c, struct instruction *in)
     return true;
 }
 
-/* ---- bits ------------------------------------------------------------------------------------------- */
+/* ---- bits -------------------------------------------------------------------------------------- */
 
 static void decode_logic(struct ptx_compiler *c, struct instruction *in, enum ptx_op op16,
                          enum ptx_op predicate, unsigned sources)

@@ -176,7 +176,7 @@ static void decode_access(struct ptx_compiler *c, struct instruction *in, bool i
     }
 }
 
-/* ---- atomics ---------------------------------------------------------------------------------------- */
+/* ---- atomics ----------------------------------------------------------------------------------- */
 
 static bool atom_allowed(enum ptx_atom atom, enum ptx_type type)
 {
@@ -247,7 +247,7 @@ bool decode_atomic(struct ptx_compiler *c, struct instruction *in)
     return true;
 }
 
-/* ---- copies, addresses, fences ---------------------------------------------------------------------- */
+/* ---- copies, addresses, fences ----------------------------------------------------------------- */
 
 /* The copy is made at once, so that waiting for a group is no work. */
 static void decode_copy(struct ptx_compiler *c, struct instruction *in)

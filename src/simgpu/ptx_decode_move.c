@@ -84,7 +84,7 @@ bool decode_move(struct ptx_compiler *c, struct instruction *in)
     return true;
 }
 
-/* ---- cvt -------------------------------------------------------------------------------------------- */
+/* ---- cvt --------------------------------------------------------------------------------------- */
 
 static const char *const roundings[] = {"rn", "rz", "rm", "rp", "rni", "rzi", "rmi", "rpi", "rna", NULL};
 

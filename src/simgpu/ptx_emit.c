@@ -81,7 +81,7 @@ struct ptx_insn *emit(struct ptx_compiler *c, const struct instruction *in, enum
         compile_grow(c, function->code, function->code_count, &b->code_capacity, sizeof *function->code);
     struct ptx_insn *insn = &function->code[function->code_count++];
     *insn = (struct ptx_insn){.op = (uint16_t)op,
-                              .run = ptx_handler_of(op),
+                              .run = ptx_handler_of(op, c->options->plain),
                               .line = in ? in->line : c->token.line,
                               .d = PTX_PLANE_NONE,
                               .a = PTX_PLANE_NONE,

@@ -7,7 +7,7 @@
 
 #include "simgpu/ptx_compile.h"
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------- */
 
 static bool is_defined(const struct ptx_function *function)
 {
@@ -177,7 +177,7 @@ static void link_function(struct ptx_compiler *c, struct ptx_function *function)
         function->shared_used[i] = final_data(c, function->shared_used[i]);
 }
 
-/* ---- kernels ---------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------- */
 
 struct reach {
     uint8_t *seen;      /* functions */

@@ -3,7 +3,7 @@
 
 #include "simgpu/ptx_compile.h"
 
-/* ---- constant expressions -------------------------------------------------------------------------- */
+/* ---- constant expressions ---------------------------------------------------------------------- */
 
 struct number {
     uint64_t value;
@@ -211,7 +211,7 @@ void parse_constant(struct ptx_compiler *c, struct operand *operand)
     operand->value = parse_integer_expression(c);
 }
 
-/* ---- operands -------------------------------------------------------------------------------------- */
+/* ---- operands ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -6,7 +6,7 @@
 #include "simgpu/ptx_float.h"
 #include "simgpu/ptx_ops_vector.h"
 
-/* ---- round to nearest, nothing else: the common ones --------------------------------------------------- */
+/* ---- round to nearest, nothing else: the common ones ------------------------------------------- */
 
 #define QUICK(NAME, EXPRESSION)                                                                              \
     void PTX_RUN(NAME##_F32)(struct ptx_warp * w, const struct ptx_insn *i)                                  \
@@ -31,8 +31,7 @@ void PTX_RUN(FMA_F32)(struct ptx_warp *w, const struct ptx_insn *i)
 
 PTX_TERNARY(FMA_F64, double, double, fma(x, y, z))
 
-/* ---- with a rounding mode, .ftz, .sat -------------------------------------------------------------------
- */
+/* ---- with a rounding mode, .ftz, .sat ---------------------------------------------------------- */
 
 static inline float in_f32(float value, uint8_t flags)
 {
@@ -83,8 +82,7 @@ GENERAL_F64(MUL, x *y)
 GENERAL_F64(DIV, x / y)
 GENERAL_F64(FMA, fma(x, y, z))
 
-/* ---- min and max: -0 is less than +0, NaN gives way to a number unless .NaN -------------------------------
- */
+/* ---- min and max: -0 is less than +0, NaN gives way to a number unless .NaN -------------------- */
 
 static inline uint32_t pick_f32(float x, float y, bool max, uint8_t flags)
 {
@@ -122,8 +120,7 @@ PTX_BINARY(MAX_F32, uint32_t, float, pick_f32(x, y, true, i->k[3]))
 PTX_BINARY(MIN_F64, double, double, pick_f64(x, y, false))
 PTX_BINARY(MAX_F64, double, double, pick_f64(x, y, true))
 
-/* ---- signs ------------------------------------------------------------------------------------------------
- */
+/* ---- signs ------------------------------------------------------------------------------------- */
 
 static inline uint32_t flush_bits(uint32_t bits, uint8_t flags)
 {

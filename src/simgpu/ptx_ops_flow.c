@@ -15,8 +15,7 @@ static const struct ptx_insn *target_of(const struct ptx_insn *i)
     return (const struct ptx_insn *)(uintptr_t)i->imm;
 }
 
-/* ---- branches -------------------------------------------------------------------------------------------
- */
+/* ---- branches ---------------------------------------------------------------------------------- */
 
 void ptx_run_BRA(struct ptx_warp *w, const struct ptx_insn *i)
 {
@@ -101,8 +100,7 @@ void ptx_run_NANOSLEEP(struct ptx_warp *w, const struct ptx_insn *i)
     w->stop = NULL;
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------------
- */
+/* ---- calls ------------------------------------------------------------------------------------- */
 
 static uint8_t *local_place(struct ptx_warp *w, const struct ptx_frame *frame, unsigned lane, uint32_t place)
 {
@@ -226,8 +224,7 @@ void ptx_run_RET(struct ptx_warp *w, const struct ptx_insn *i)
         w->stop = NULL;
 }
 
-/* ---- barriers of the block -------------------------------------------------------------------------------
- */
+/* ---- barriers of the block --------------------------------------------------------------------- */
 
 static void deliver(struct ptx_fragment *fragment, const struct ptx_barrier_state *barrier)
 {

@@ -106,7 +106,7 @@ static inline uint32_t multiply_24(uint32_t x, uint32_t y, bool is_signed, bool 
 }
 PTX_BINARY(MUL24, uint32_t, uint32_t, multiply_24(x, y, i->k[0], i->k[1]))
 
-/* ---- extended precision: the carry is a bit per lane ------------------------------------------------- */
+/* ---- extended precision: the carry is a bit per lane ------------------------------------------- */
 
 static inline void set_carry(struct ptx_warp *w, unsigned lane, bool carry)
 {
@@ -150,7 +150,7 @@ ADDC(ADDC_64, uint64_t, u128)
 MADC(MADC_32, uint32_t, int32_t, uint64_t, int64_t)
 MADC(MADC_64, uint64_t, int64_t, u128, s128)
 
-/* ---- predicates: a bit per lane ---------------------------------------------------------------------- */
+/* ---- predicates: a bit per lane ---------------------------------------------------------------- */
 
 #define PREDICATE(NAME, EXPRESSION)                                                                          \
     void PTX_RUN(NAME)(struct ptx_warp * w, const struct ptx_insn *i)                                        \
@@ -166,7 +166,7 @@ PREDICATE(XOR_P, x ^ y)
 PREDICATE(NOT_P, ~x)
 PREDICATE(MOV_P, x)
 
-/* ---- shifts: amounts are not taken modulo the width --------------------------------------------------- */
+/* ---- shifts: amounts are not taken modulo the width -------------------------------------------- */
 
 #define SHIFT(NAME, T, EXPRESSION)                                                                           \
     void PTX_RUN(NAME)(struct ptx_warp * w, const struct ptx_insn *i)                                        \
@@ -221,7 +221,7 @@ static inline uint32_t logic3(uint32_t x, uint32_t y, uint32_t z, uint32_t table
 }
 PTX_TERNARY(LOP3, uint32_t, uint32_t, logic3(x, y, z, (uint32_t)i->imm))
 
-/* ---- bytes -------------------------------------------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------------------------------- */
 
 static uint32_t permute(uint32_t x, uint32_t y, uint32_t control, enum ptx_prmt mode)
 {
@@ -269,7 +269,7 @@ static inline uint32_t dot2(uint32_t x, uint32_t y, uint32_t z, const uint8_t *k
 }
 PTX_TERNARY(DP2A, uint32_t, uint32_t, dot2(x, y, z, i->k))
 
-/* ---- bit fields --------------------------------------------------------------------------------------- */
+/* ---- bit fields -------------------------------------------------------------------------------- */
 
 static inline uint64_t extract(uint64_t value, uint32_t position, uint32_t length, unsigned width,
                                bool is_signed)
@@ -391,7 +391,7 @@ static inline uint32_t extend(uint32_t value, uint32_t position, bool wrap, bool
 }
 PTX_BINARY(SZEXT, uint32_t, uint32_t, extend(x, y, i->k[0], i->k[1]))
 
-/* ---- two 16-bit numbers in a register ------------------------------------------------------------------ */
+/* ---- two 16-bit numbers in a register ---------------------------------------------------------- */
 
 #define X2(NAME, T, EXPRESSION)                                                                              \
     static inline uint32_t NAME##_pair(uint32_t p, uint32_t q)                                               \
@@ -412,8 +412,7 @@ X2(MIN_U16X2, uint16_t, x < y ? x : y)
 X2(MAX_U16X2, uint16_t, x > y ? x : y)
 PTX_UNARY(NEG_X2, uint32_t, uint32_t, SUB_X2_pair(0, x))
 
-/* ---- selection ------------------------------------------------------------------------------------------
- */
+/* ---- selection --------------------------------------------------------------------------------- */
 
 #define SELECT(BITS)                                                                                         \
     void PTX_RUN(SELP_##BITS)(struct ptx_warp * w, const struct ptx_insn *i)                                 \
@@ -446,8 +445,7 @@ SELECT(16)
 SELECT(32)
 SELECT(64)
 
-/* ---- packing, simple conversions ------------------------------------------------------------------------
- */
+/* ---- packing, simple conversions --------------------------------------------------------------- */
 
 #define PACK(NAME, W, T, COUNT)                                                                              \
     void PTX_RUN(PACK_##NAME)(struct ptx_warp * w, const struct ptx_insn *i)                                 \

@@ -7,8 +7,7 @@
 #include "simgpu/ptx_exec.h"
 #include "simgpu/ptx_ops_single.h"
 
-/* ---- addresses ------------------------------------------------------------------------------------------
- */
+/* ---- addresses --------------------------------------------------------------------------------- */
 
 static bool in_range(const struct ptx_range *range, uint64_t address, uint32_t bytes, bool write)
 {
@@ -158,8 +157,7 @@ bool ptx_memory_resolve(struct ptx_warp *w, const struct ptx_insn *i, enum ptx_s
     }
 }
 
-/* ---- loads ------------------------------------------------------------------------------------------------
- */
+/* ---- loads ------------------------------------------------------------------------------------- */
 
 #define LOAD(D, T)                                                                                           \
     PTX_FOR_LANES(w->mask, ((D *)d)[lane] = (D)__atomic_load_n(                                              \
@@ -252,8 +250,7 @@ void ptx_run_LD_PARAM(struct ptx_warp *w, const struct ptx_insn *i)
         load_plane(w, w->regs + list[part], type, i->k[3], pointers, part * size);
 }
 
-/* ---- stores -----------------------------------------------------------------------------------------------
- */
+/* ---- stores ------------------------------------------------------------------------------------ */
 
 #define STORE(S, T)                                                                                          \
     PTX_FOR_LANES(w->mask, __atomic_store_n((T *)(void *)(pointers[lane] + offset), (T)((const S *)s)[lane], \
@@ -298,8 +295,7 @@ void ptx_run_ST(struct ptx_warp *w, const struct ptx_insn *i)
         store_plane(w, w->regs + list[part], size * 8, i->k[3], pointers, part * size);
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------------------
- */
+/* ---- the rest ---------------------------------------------------------------------------------- */
 
 void ptx_run_CP_ASYNC(struct ptx_warp *w, const struct ptx_insn *i)
 {

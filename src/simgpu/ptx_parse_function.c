@@ -8,7 +8,7 @@ static int shown(const struct ptx_token *token)
     return (int)(token->length < 200 ? token->length : 200);
 }
 
-/* ---- heads ------------------------------------------------------------------------------------------ */
+/* ---- heads ------------------------------------------------------------------------------------- */
 
 static void add_kernel_param(struct ptx_compiler *c, struct ptx_function *function,
                              const struct declaration *declaration, size_t *capacity)
@@ -228,7 +228,7 @@ void parse_alias(struct ptx_compiler *c)
     alias->function->is_extern = false;
 }
 
-/* ---- bodies ----------------------------------------------------------------------------------------- */
+/* ---- bodies ------------------------------------------------------------------------------------ */
 
 static void parse_registers(struct ptx_compiler *c)
 {

@@ -28,19 +28,19 @@ static const ptx_handler single[] = {
 #undef PTX_ENTRY
 };
 
-static const ptx_handler *choose(void)
+static const ptx_handler *choose(bool plain)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (!plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return avx2;
 #endif
     return base;
 }
 
-ptx_handler ptx_handler_of(enum ptx_op op)
+ptx_handler ptx_handler_of(enum ptx_op op, bool plain)
 {
     if ((size_t)op < sizeof base / sizeof base[0])
-        return choose()[op];
+        return choose(plain)[op];
     return single[op];
 }
 

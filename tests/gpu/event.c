@@ -74,7 +74,7 @@ static void elapsed_time(void)
     CHECK(whole <= 0);
     REQUIRE(cuEventSynchronize(untimed));
     EXPECT(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(&whole, start, untimed));
-    EXPECT(CUDA_ERROR_INVALID_VALUE, cuEventElapsedTime(NULL, start, end));
+    EXPECT(CUDA_ERROR_INVALID_HANDLE, cuEventElapsedTime(NULL, start, end));
     REQUIRE(cuEventDestroy(start));
     REQUIRE(cuEventDestroy(middle));
     REQUIRE(cuEventDestroy(end));

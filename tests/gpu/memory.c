@@ -131,6 +131,7 @@ static void pointer_attributes(void)
     EXPECT(CUDA_SUCCESS, cuPointerGetAttributes(2, wanted, ((void *[]){&type, &ordinal}),
                                                 (CUdeviceptr)(uintptr_t)&on_stack));
     say("memory type %u, device %d", type, ordinal);
+    CHECK(type == 0 && ordinal == -2);
     REQUIRE(cuMemFree(memory));
 }
 

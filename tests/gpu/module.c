@@ -212,7 +212,21 @@ static void libraries(void)
            cuKernelGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, kernel, device));
     say("%d threads a block", threads);
     EXPECT(CUDA_SUCCESS, cuLibraryUnload(library));
-    EXPECT(CUDA_ERROR_INVALID_PTX, cuLibraryLoadData(&library, wrong_ptx, NULL, NULL, 0, NULL, NULL, 0));
+}
+
+/* A library is compiled when something of it is asked for: only then does bad PTX show. */
+static void bad_library(void)
+{
+    CUlibrary library = NULL;
+    CUkernel kernel = NULL;
+    CUfunction function = NULL;
+    CUmodule module = NULL;
+    gpu_use();
+    EXPECT(CUDA_SUCCESS, cuLibraryLoadData(&library, wrong_ptx, NULL, NULL, 0, NULL, NULL, 0));
+    if (NOTE(cuLibraryGetKernel(&kernel, library, "broken")) == CUDA_SUCCESS)
+        NOTE(cuKernelGetFunction(&function, kernel));
+    NOTE(cuLibraryGetModule(&module, library));
+    NOTE(cuLibraryUnload(library));
 }
 
 static void function_attributes(void)
@@ -290,11 +304,17 @@ static void function_identity(void)
 }
 
 static const struct test_case cases[] = {
-    CASE(load_and_find),       CASE(globals),
-    CASE(loaded_twice),        CASE(bad_ptx),
-    CASE(short_log),           CASE(jit_options),
-    CASE(from_file),           CASE(libraries),
-    CASE(function_attributes), CASE(set_function_attributes),
+    CASE(load_and_find),
+    CASE(globals),
+    CASE(loaded_twice),
+    CASE(bad_ptx),
+    CASE(short_log),
+    CASE(jit_options),
+    CASE(from_file),
+    CASE(libraries),
+    CASE(bad_library),
+    CASE(function_attributes),
+    CASE(set_function_attributes),
     CASE(function_identity),
 };
 

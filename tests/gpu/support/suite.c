@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cuda/error_names.h"
+
 enum { CASES_MAX = 64 };
 
 enum outcome { OUTCOME_PASSED, OUTCOME_FAILED, OUTCOME_SKIPPED };
@@ -35,43 +37,9 @@ void say(const char *format, ...)
 
 const char *result_name(CUresult result)
 {
-#define NAME(code)                                                                                           \
-    case code:                                                                                               \
-        return #code
-    switch ((int)result) {
-        NAME(CUDA_SUCCESS);
-        NAME(CUDA_ERROR_INVALID_VALUE);
-        NAME(CUDA_ERROR_OUT_OF_MEMORY);
-        NAME(CUDA_ERROR_NOT_INITIALIZED);
-        NAME(CUDA_ERROR_DEINITIALIZED);
-        NAME(CUDA_ERROR_NO_DEVICE);
-        NAME(CUDA_ERROR_INVALID_DEVICE);
-        NAME(CUDA_ERROR_INVALID_IMAGE);
-        NAME(CUDA_ERROR_INVALID_CONTEXT);
-        NAME(CUDA_ERROR_NO_BINARY_FOR_GPU);
-        NAME(CUDA_ERROR_INVALID_PTX);
-        NAME(CUDA_ERROR_UNSUPPORTED_PTX_VERSION);
-        NAME(CUDA_ERROR_INVALID_SOURCE);
-        NAME(CUDA_ERROR_FILE_NOT_FOUND);
-        NAME(CUDA_ERROR_OPERATING_SYSTEM);
-        NAME(CUDA_ERROR_INVALID_HANDLE);
-        NAME(CUDA_ERROR_NOT_FOUND);
-        NAME(CUDA_ERROR_NOT_READY);
-        NAME(CUDA_ERROR_ILLEGAL_ADDRESS);
-        NAME(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES);
-        NAME(CUDA_ERROR_LAUNCH_TIMEOUT);
-        NAME(CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE);
-        NAME(CUDA_ERROR_CONTEXT_IS_DESTROYED);
-        NAME(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
-        NAME(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
-        NAME(CUDA_ERROR_ILLEGAL_INSTRUCTION);
-        NAME(CUDA_ERROR_MISALIGNED_ADDRESS);
-        NAME(CUDA_ERROR_LAUNCH_FAILED);
-        NAME(CUDA_ERROR_NOT_PERMITTED);
-        NAME(CUDA_ERROR_NOT_SUPPORTED);
-        NAME(CUDA_ERROR_UNKNOWN);
-    }
-#undef NAME
+    const char *name = cuda_error_name(result);
+    if (name)
+        return name;
     static _Thread_local char number[32];
     snprintf(number, sizeof number, "CUresult %d", (int)result);
     return number;

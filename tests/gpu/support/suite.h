@@ -68,7 +68,7 @@ void require_result(const char *file, int line, const char *call, CUresult actua
 int check_condition(const char *file, int line, const char *text, int condition);
 void case_skip(const char *reason);
 
-/* "CUDA_SUCCESS", ...: from the suite's own list, so that it does not depend on what it tests. */
+/* "CUDA_SUCCESS", ...: from our own list, so that it does not depend on the driver that is tested. */
 const char *result_name(CUresult result);
 
 /* A number that changes with any byte (FNV-1a, 64 bit). */

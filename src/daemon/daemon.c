@@ -222,13 +222,26 @@ static void on_progress(void *context)
         close_all(daemon);
 }
 
+static void kill_all(struct daemon *daemon)
+{
+    struct worker *worker;
+    LIST_FOREACH(worker, &daemon->service.workers, in_service)
+    {
+        worker_kill(worker);
+    }
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct daemon *daemon = handle->data;
+    if (daemon->state != DAEMON_RUNNING)
+        log_info("stopping is cut short by another signal");
     if (daemon->state == DAEMON_RUNNING)
         drain_begin(daemon);
     else if (daemon->state == DAEMON_DRAINING)
         end_begin(daemon);
+    else if (daemon->state == DAEMON_ENDING)
+        kill_all(daemon);
 }
 
 /* ---- Starting ---- */
@@ -399,6 +412,7 @@ enum vgpu_status daemon_run(const struct settings *settings, struct vgpu_error *
     daemon->started_us = schedule_now_us();
     umask(022);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2), not the end */
     descriptors_raise();
     enum vgpu_status status = instance_claim(daemon->run_dir, &daemon->lock_fd, err);
     if (status != VGPU_OK) {
@@ -420,7 +434,7 @@ enum vgpu_status daemon_run(const struct settings *settings, struct vgpu_error *
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     uv_loop_close(&daemon->loop);
     host_fini(&daemon->host);
-    close(daemon->lock_fd);
+    instance_release(daemon->lock_fd);
     free(daemon);
     if (status == VGPU_OK)
         log_info("stopped");

@@ -5,7 +5,7 @@
  *                                   holders give back        to end               reaped
  *                                   (5 s at most)            (5 s, then killed)
  *
- * A second signal skips what is left of DRAINING. */
+ * Each further signal cuts short what is going on: DRAINING becomes ENDING, ENDING kills. */
 #ifndef VGPU_DAEMON_DAEMON_H
 #define VGPU_DAEMON_DAEMON_H
 

@@ -89,3 +89,11 @@ enum vgpu_status instance_claim(const char *run_dir, int *lock_fd, struct vgpu_e
         close(*lock_fd);
     return status;
 }
+
+void instance_release(int lock_fd)
+{
+    if (ftruncate(lock_fd, 0) < 0) {
+        /* the lock, not the number, is what counts */
+    }
+    close(lock_fd);
+}

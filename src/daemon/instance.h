@@ -10,4 +10,7 @@
  * that ends. VGPU_ERR_BUSY: a daemon is running, the message has its process id. */
 enum vgpu_status instance_claim(const char *run_dir, int *lock_fd, struct vgpu_error *err);
 
+/* Empties the file, so that nobody takes an old number for a daemon's, and lets the lock go. */
+void instance_release(int lock_fd);
+
 #endif

@@ -73,7 +73,7 @@ enum vgpu_status socket_listen_unix(const char *path, const struct socket_access
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat info;
     if (strlen(path) >= sizeof address.sun_path)
-        return error_set(err, VGPU_ERR_USAGE,
+        return error_set(err, VGPU_ERR_IO,
                          "%s: the path of a socket can have %zu bytes at most, this one has %zu; "
                          "use a shorter VGPU_RUN_DIR",
                          path, sizeof address.sun_path - 1, strlen(path));

@@ -89,7 +89,7 @@ static enum vgpu_status socket_try(const char *path, const char *vm_uuid, struct
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path)
-        return error_set(err, VGPU_ERR_USAGE,
+        return error_set(err, VGPU_ERR_IO,
                          "%s: the path of a socket can have %zu bytes at most; use a shorter VGPU_RUN_DIR",
                          path, sizeof address.sun_path - 1);
     memcpy(address.sun_path, path, strlen(path));

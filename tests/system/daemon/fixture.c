@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,7 +96,34 @@ int fixture_teardown(void **state)
     return status;
 }
 
+int socket_activate(const struct fixture *fixture, const char *name)
+{
+    char path[200];
+    mkdir(fixture->run_dir, 0755);
+    snprintf(path, sizeof path, "%s/guests", fixture->run_dir);
+    mkdir(path, 0711);
+    snprintf(path, sizeof path, "%s/%s", fixture->run_dir, name);
+    int fd = socket_bound(path, SOCK_STREAM);
+    assert_int_equal(listen(fd, 8), 0);
+    return fd;
+}
+
 /* ---- The daemon ---- */
+
+/* As sd_listen_fds(3) says: descriptors 3 and up, and two variables. */
+static void sockets_hand_over(const struct fixture *fixture)
+{
+    char text[16];
+    int copies[4];
+    for (unsigned i = 0; i < fixture->listen_count; i++)
+        copies[i] = fcntl(fixture->listen_fds[i], F_DUPFD_CLOEXEC, 100);
+    for (unsigned i = 0; i < fixture->listen_count; i++)
+        dup2(copies[i], 3 + (int)i);
+    snprintf(text, sizeof text, "%d", (int)getpid());
+    setenv("LISTEN_PID", text, 1);
+    snprintf(text, sizeof text, "%u", fixture->listen_count);
+    setenv("LISTEN_FDS", text, 1);
+}
 
 static _Noreturn void daemon_exec(const struct fixture *fixture, int stderr_fd)
 {
@@ -114,10 +142,8 @@ static _Noreturn void daemon_exec(const struct fixture *fixture, int stderr_fd)
     for (size_t i = 0; fixture->options[i]; i++)
         arguments[count++] = (char *)(uintptr_t)fixture->options[i];
     dup2(stderr_fd, STDERR_FILENO);
-    if (getenv("LISTEN_FDS")) { /* the test left the sockets at descriptors 3 and up */
-        snprintf(text, sizeof text, "%d", (int)getpid());
-        setenv("LISTEN_PID", text, 1);
-    }
+    if (fixture->listen_count)
+        sockets_hand_over(fixture);
     execv(arguments[0], arguments);
     _exit(127);
 }

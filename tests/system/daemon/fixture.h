@@ -18,7 +18,9 @@ struct fixture {
     char log_path[96];
     struct vgpu *vgpu;
     int notify_fd;
-    pid_t daemon;               /* 0: not running */
+    pid_t daemon;      /* 0: not running */
+    int listen_fds[4]; /* sockets to hand to vgpud as systemd does */
+    unsigned listen_count;
     const char *options[16];    /* further arguments for vgpud, NULL-terminated */
     const char *environment[8]; /* further NAME=VALUE for vgpud, NULL-terminated */
 };
@@ -67,6 +69,8 @@ json_t *admin_ask(const struct fixture *fixture, const char *request);
 /* Asks for the state until *found says yes: for what the daemon learns at a time of its own. */
 void admin_wait(const struct fixture *fixture, bool (*found)(const json_t *state, const void *argument),
                 const void *argument);
+/* A listening socket at name in the run directory, as systemd would make it. */
+int socket_activate(const struct fixture *fixture, const char *name);
 /* Of the VM in a state: one of its integers; -1 when the VM is not there. */
 json_int_t state_vm(const json_t *state, const char *vm_uuid, const char *member);
 

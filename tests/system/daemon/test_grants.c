@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -282,6 +283,44 @@ static void every_grant_is_logged(void **state)
     vgpu_free(grants);
 }
 
+static void database_run(const struct fixture *fixture, const char *sql)
+{
+    char path[200];
+    sqlite3 *database;
+    snprintf(path, sizeof path, "%s/vgpu.db", fixture->state_dir);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    sqlite3_busy_timeout(database, 10000);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+static void log_wait(const struct fixture *fixture, const char *text)
+{
+    for (int tries = 0; !daemon_has_logged(fixture, text); tries++) {
+        if (tries == 4000)
+            fail_msg("the log does not come to say '%s'", text);
+        usleep(5000);
+    }
+}
+
+/* A full disk, played by a table that refuses rows. */
+static void a_log_that_cannot_be_written_stops_nobody(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int guest = guest_open(fixture, "low-1");
+    database_run(fixture,
+                 "CREATE TRIGGER full BEFORE INSERT ON grants BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    guest_command(guest, "w");
+    guest_expect(guest, "held");
+    guest_command(guest, "rw");
+    log_wait(fixture, "the log of grants has a gap from here on");
+    guest_expect(guest, "held");
+    database_run(fixture, "DROP TRIGGER full");
+    guest_command(guest, "r");
+    log_wait(fixture, "the log of grants goes on; 1 are missing");
+    close(guest);
+}
+
 static bool all_gone(const json_t *state, const void *argument)
 {
     return state_vm(state, "low-1", "processes") == 0 && state_vm(state, "low-2", "processes") == 0 &&
@@ -344,6 +383,7 @@ int main(void)
         TEST(messages_that_cross_do_no_harm),
         TEST(a_want_answered_already_asks_for_nothing),
         TEST(every_grant_is_logged),
+        TEST(a_log_that_cannot_be_written_stops_nobody),
         TEST(guests_die_at_random_and_nobody_else_notices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

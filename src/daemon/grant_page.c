@@ -52,7 +52,7 @@ static enum grant_move page_move(struct grant_page *page, uint32_t generation, e
         if (grant_word_generation(word) != generation)
             return GRANT_BROKEN;
         if (state != from && state != or_from)
-            return state == GRANT_NONE ? GRANT_GIVEN_BACK : GRANT_BROKEN;
+            return from == GRANT_NONE ? GRANT_BROKEN : GRANT_GIVEN_BACK;
         if (atomic_compare_exchange_strong_explicit(&page->word, &word, to, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
             futex_wake_all(&page->word);

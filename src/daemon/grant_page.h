@@ -13,10 +13,11 @@
 enum vgpu_status grant_page_create(struct grant_page **page, int *memfd, struct vgpu_error *err);
 void grant_page_destroy(struct grant_page *page); /* NULL is fine */
 
-enum grant_move {
-    GRANT_MOVED,
-    GRANT_GIVEN_BACK, /* the worker has set NONE already: its CONTROL_RELEASED is on the way */
-    GRANT_BROKEN,     /* the page says what no arrow leads to: the worker is not to be trusted */
+enum grant_move { /* what came of it */
+                  GRANT_MOVED,
+                  GRANT_GIVEN_BACK, /* the worker has set NONE, or REVOKED, already: its CONTROL_RELEASED is
+                                       to come */
+                  GRANT_BROKEN, /* the page says what no arrow leads to: the worker is not to be trusted */
 };
 
 /* NONE of *generation to HELD or CONTENDED of the next one, which *generation becomes. */

@@ -16,13 +16,15 @@
  * generation, and only then may the daemon grant anew. A message can cross a change of the page on its way,
  * so each names the generation it speaks of and counts only while that is still the page's:
  *
- *   WANT crosses a grant        two lanes asked for the same NONE: the second finds it answered, and is
- * dropped WANT overtakes RELEASED     a lane saw NONE before the other lane's RELEASED was sent: it is kept,
- * and answered after the RELEASED REVOKED crosses a release   the daemon's compare-and-swap finds NONE: the
- * RELEASED is on its way already RELEASED comes twice        the second names a generation that is not held
- * any more, and is dropped
+ * - WANT crosses a grant: two lanes asked for the same NONE; the second finds it answered, and is dropped.
+ * - WANT overtakes RELEASED: a lane saw NONE before the other lane's RELEASED was sent; it is kept, and
+ *   answered after the RELEASED.
+ * - A revoke crosses a release: the daemon's compare-and-swap finds NONE; the RELEASED is on its way.
+ * - RELEASED comes twice: the second names a generation that is not held any more, and is dropped.
  *
- * A page that says what no arrow leads to is a broken worker: the daemon kills it.
+ * A worker that gives back early may go by way of REVOKED, to keep its lanes out while it looks whether it is
+ * idle: to the daemon that is the same as NONE, the RELEASED is to come. A page that says what no arrow leads
+ * to is a broken worker: the daemon kills it.
  *
  * The daemon gives a grant to a VM: each worker of that VM that wants it finds it in its own page, and one
  * that wants it later, while the VM still holds it unrevoked, gets it at once. The VM has given back when

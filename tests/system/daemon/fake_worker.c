@@ -145,6 +145,10 @@ static void command(char byte)
     case 'm':
         nonsense();
         break;
+    case 'p':
+        seen = grant_word(generation(), GRANT_REVOKED);
+        atomic_store(&page->word, seen);
+        break;
     case 'c':
         atomic_fetch_add(&page->calls, 1);
         break;

@@ -219,6 +219,39 @@ static void messages_that_cross_do_no_harm(void **state)
     close(second);
 }
 
+static bool two_wait(const json_t *state, const void *argument)
+{
+    return json_array_size(json_object_get(json_array_get(json_object_get(state, "gpus"), 0), "waiting")) ==
+           2;
+}
+
+static void an_early_release_may_cross_a_revoke(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int low = guest_open(fixture, "low-1");
+    int other = guest_open(fixture, "low-2");
+    int high = guest_open(fixture, "high-1");
+    guest_command(low, "w");
+    guest_expect(low, "held");
+    guest_command(other, "w");
+    guest_expect(low, "contended");
+    guest_command(low, "pa"); /* its own gate is closed ... */
+    char line[9000];
+    assert_true(guest_line(low, line, sizeof line));
+    guest_command(high, "w"); /* ... when the daemon revokes */
+    admin_wait(fixture, two_wait, NULL);
+    guest_command(low, "r");
+    guest_expect(high, "contended");
+    guest_command(low, "w");
+    guest_command(high, "r");
+    guest_await(other, "contended");
+    guest_command(other, "r");
+    guest_expect(low, "held"); /* it lives */
+    close(low);
+    close(other);
+    close(high);
+}
+
 static bool low_1_asked(const json_t *state, const void *argument)
 {
     return state_vm(state, "low-1", "grants") == 1;
@@ -381,6 +414,7 @@ int main(void)
         TEST(processes_of_one_vm_share_its_grant),
         TEST(the_last_process_to_drain_may_die_instead),
         TEST(messages_that_cross_do_no_harm),
+        TEST(an_early_release_may_cross_a_revoke),
         TEST(a_want_answered_already_asks_for_nothing),
         TEST(every_grant_is_logged),
         TEST(a_log_that_cannot_be_written_stops_nobody),

@@ -81,8 +81,16 @@ static void what_was_given_back_stays_given_back(void **state)
     assert_int_equal(grant_page_contend(&page, 3, true), GRANT_GIVEN_BACK);
     assert_int_equal(grant_page_contend(&page, 3, false), GRANT_GIVEN_BACK);
     expect_word(3, GRANT_NONE);
+}
+
+static void a_worker_may_close_its_own_gate(void **state)
+{
     say(3, GRANT_REVOKED);
     assert_false(grant_page_is_given_back(&page, 3));
+    assert_int_equal(grant_page_revoke(&page, 3), GRANT_GIVEN_BACK);
+    assert_int_equal(grant_page_contend(&page, 3, true), GRANT_GIVEN_BACK);
+    assert_int_equal(grant_page_contend(&page, 3, false), GRANT_GIVEN_BACK);
+    expect_word(3, GRANT_REVOKED);
 }
 
 static void another_generation_is_a_broken_page(void **state)
@@ -120,6 +128,7 @@ int main(void)
         cmocka_unit_test(a_holder_is_told_who_waits),
         cmocka_unit_test(a_grant_can_be_revoked),
         cmocka_unit_test(what_was_given_back_stays_given_back),
+        cmocka_unit_test(a_worker_may_close_its_own_gate),
         cmocka_unit_test(another_generation_is_a_broken_page),
         cmocka_unit_test(the_page_cannot_be_taken_away),
     };

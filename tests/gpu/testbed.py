@@ -2,10 +2,12 @@
 
 Works from a build tree, an install prefix and an unpacked bundle, with nothing but Python's standard library."""
 
+import json
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -91,10 +93,20 @@ class Host:
             self.daemon = subprocess.Popen(
                 [self.installation.find("vgpud")], env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log)
-        socket = self.folder / "run" / "admin.sock"
-        wait_until(lambda: socket.exists() or self.daemon.poll() is not None, 20, "vgpud's admin socket")
+        wait_until(lambda: self.reload() or self.daemon.poll() is not None, 20, "vgpud's admin socket")
         if self.daemon.poll() is not None:
             raise TestbedError(f"vgpud ended with status {self.daemon.returncode}: {self.log().strip()}")
+
+    def reload(self):
+        """Has the daemon act on the database now; false while it does not answer."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            try:
+                client.connect(str(self.folder / "run" / "admin.sock"))
+                client.sendall(b'{"op": "reload"}\n')
+                return json.loads(client.makefile("rb").readline() or b"{}").get("ok", False)
+            except OSError:
+                return False
 
     def stop_daemon(self):
         if self.daemon and self.daemon.poll() is None:
@@ -125,12 +137,15 @@ class Host:
         for gpu, pool in (pool_of_gpu or {0: "A"}).items():
             self.admin("assign-gpu", f"--gpu-id={gpu}", f"--pool={pool}")
         for uuid, pool, priority in vms:
-            self.admin("register-vm", f"--vm-uuid={uuid}", f"--pool={pool}", f"--priority={priority}")
-            self.wait_for_socket(uuid)
+            self.register(uuid, pool, priority)
 
-    def wait_for_socket(self, uuid):
-        socket = self.folder / "run" / "guests" / f"{uuid}.sock"
-        wait_until(socket.exists, 10, f"the socket of VM {uuid}")
+    def register(self, uuid, pool, priority):
+        """Registers a VM; its socket is there when this returns."""
+        self.admin("register-vm", f"--vm-uuid={uuid}", f"--pool={pool}", f"--priority={priority}")
+        if not self.reload():
+            raise TestbedError("vgpud does not answer")
+        if not (self.folder / "run" / "guests" / f"{uuid}.sock").exists():
+            raise TestbedError(f"vgpud has no socket for VM {uuid}")
 
     def guest_command(self, uuid, *command):
         return [self.installation.find("vgpu-run"), f"--vm-uuid={uuid}", "--", *command]

@@ -189,16 +189,20 @@ bool connection_shares_memory(void)
     return connection.shares_memory;
 }
 
-void connection_lost(void)
+void connection_lost(const char *why)
 {
     int open_phase = PHASE_OPEN;
     if (!atomic_compare_exchange_strong(&connection.phase, &open_phase, PHASE_LOST))
         return;
     char text[sizeof connection.process->text] = "";
-    if (connection.process != NULL && atomic_load_explicit(&connection.process->ended, memory_order_acquire))
+    if (connection.process != NULL &&
+        atomic_load_explicit(&connection.process->ended, memory_order_acquire)) {
         memcpy(text, connection.process->text, sizeof text - 1);
-    diagnostics_say(
-        "%s", text[0] != '\0' ? text : "the GPU worker of this program is gone; CUDA calls fail from now on");
+        why = text;
+    }
+    diagnostics_say("%s", why != NULL && why[0] != '\0'
+                              ? why
+                              : "the GPU worker of this program is gone; CUDA calls fail from now on");
 }
 
 CUresult connection_check(void)
@@ -209,7 +213,7 @@ CUresult connection_check(void)
     ssize_t got = recv(connection.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     bool gone = got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
     if (gone || atomic_load_explicit(&connection.process->ended, memory_order_acquire))
-        connection_lost();
+        connection_lost(NULL);
     return connection_state();
 }
 
@@ -230,7 +234,7 @@ int connection_send(const struct frame_header *header, const void *body, size_t 
         connection_state() == CUDA_SUCCESS ? frame_write(connection.fd, header, body, body_bytes) : -1;
     lock_give(&connection.sending);
     if (result != 0)
-        connection_lost();
+        connection_lost(NULL);
     return result;
 }
 
@@ -241,7 +245,7 @@ int connection_receive_descriptor(uint32_t type, struct frame_header *header, in
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
-    connection_lost();
+    connection_lost(NULL);
     return -1;
 }
 
@@ -249,7 +253,7 @@ int connection_read(void *buffer, size_t bytes)
 {
     if (frame_read(connection.fd, buffer, bytes) == 0)
         return 0;
-    connection_lost();
+    connection_lost(NULL);
     return -1;
 }
 

@@ -25,8 +25,9 @@ bool connection_shares_memory(void);
  */
 CUresult connection_check(void);
 
-/* The connection was found broken. Says why on stderr, once. */
-void connection_lost(void);
+/* The connection was found broken, or the worker has said that it ends: `why` is its word, or NULL. Says why
+ * on stderr, once. */
+void connection_lost(const char *why);
 
 /* One at a time: an exchange of frames that brings a descriptor (shared memory only). Between these two, the
  * socket's reading side is the caller's. */

@@ -1,8 +1,10 @@
 /* Questions about the device, answered from what was fetched at cuInit. A VM has one device, number 0. */
 #include "cuda_api.h"
+#include "guest/connection.h"
 #include "guest/export.h"
 #include "guest/init.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,6 +100,15 @@ VGPU_EXPORT CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice dev)
     return result;
 }
 
+/* What a kernel can do with the program's memory: nothing where it is not shared with the host. */
+static bool reaches_host_memory(CUdevice_attribute attribute)
+{
+    return attribute == CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY ||
+           attribute == CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM ||
+           attribute == CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED ||
+           attribute == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS;
+}
+
 VGPU_EXPORT CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
 {
     const struct reply_device_info *facts;
@@ -109,7 +120,8 @@ VGPU_EXPORT CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CU
     if (result != CUDA_SUCCESS)
         return result;
     if (facts->attributes[attrib].result == CUDA_SUCCESS)
-        *pi = facts->attributes[attrib].value;
+        *pi =
+            reaches_host_memory(attrib) && !connection_shares_memory() ? 0 : facts->attributes[attrib].value;
     return (CUresult)facts->attributes[attrib].result;
 }
 

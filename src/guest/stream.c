@@ -75,6 +75,12 @@ static int read_frame(void)
         atomic_compare_exchange_strong(&target->stream_error, &none, header.value);
         return 0;
     }
+    if (header.type == FRAME_ENDED) {
+        char text[256] = "";
+        if (header.bytes < sizeof text && connection_read(text, header.bytes) == 0)
+            connection_lost(text);
+        return -1;
+    }
     if (header.type != FRAME_REPLY || target == NULL || header.bytes > REPLY_MAX_BYTES)
         return header.bytes == 0 ? 0 : -1;
     if (connection_read(target->stream_reply, header.bytes) != 0)
@@ -98,7 +104,7 @@ CUresult stream_wait_answer(struct guest_thread *thread)
         else
             futex_wait(&thread->stream_wake, seen, 0);
         if (problem != 0)
-            connection_lost();
+            connection_lost(NULL);
         lock_take(&list_lock);
         if (read_myself)
             reader_present = false;

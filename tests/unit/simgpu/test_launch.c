@@ -17,10 +17,10 @@ static int fault(void)
     size_t bytes;
     fixture_open((void **)&gpu);
     launch_store(gpu, 0x600000000000ull + (1ull << 40), 1, NULL);
-    return cuCtxSynchronize() == CUDA_ERROR_ILLEGAL_ADDRESS &&
-                   cuMemGetInfo(&bytes, &bytes) == CUDA_ERROR_ILLEGAL_ADDRESS
-               ? 0
-               : 1;
+    bool is_broken = cuCtxSynchronize() == CUDA_ERROR_ILLEGAL_ADDRESS &&
+                     cuMemGetInfo(&bytes, &bytes) == CUDA_ERROR_ILLEGAL_ADDRESS;
+    fixture_close((void **)&gpu);
+    return is_broken ? 0 : 1;
 }
 
 /* Launches until it is killed. */

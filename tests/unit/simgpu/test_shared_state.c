@@ -60,7 +60,7 @@ static int keep_busy(void)
         return 3;
     tell("idle");
     wait_until_told("leave");
-    return 0;
+    return fixture_close((void **)&gpu);
 }
 
 const struct fixture_process fixture_processes[] = {

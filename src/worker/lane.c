@@ -17,6 +17,9 @@
 
 static uint64_t spin_ns = 50000;
 
+/* How often an idle lane looks whether a staged copy, queued behind other work, has finished. */
+#define COPY_POLL_NS 100000u
+
 void lane_set_spin_us(uint64_t spin_us)
 {
     spin_ns = spin_us * 1000;
@@ -56,10 +59,11 @@ static bool wait_for_records(struct lane *lane)
         } else {
             sched_yield();
         }
-        if (now - since < spin_ns || lane->staging_done != lane->staging_queued)
+        if (now - since < spin_ns)
             continue;
-        lane_sleep(lane->shared, lane->position, 0);
-        since = 0;
+        bool copies_running = lane->staging_done != lane->staging_queued;
+        lane_sleep(lane->shared, lane->position, copies_running ? COPY_POLL_NS : 0);
+        since = copies_running ? since : 0;
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "driver_api.h"
@@ -75,6 +76,10 @@ CUresult serve_copy_staged_to_device(struct call *call)
     return slot_queued(lane, result, stream);
 }
 
+/* A guest that takes its data comes back in microseconds; one that does not shall not keep a core busy. */
+#define SLOT_SPINS   100000u
+#define SLOT_POLL_US 100u
+
 /* Waits until the guest has emptied the slot's last contents. */
 static void wait_for_slot(struct lane *lane, uint32_t slot)
 {
@@ -86,6 +91,8 @@ static void wait_for_slot(struct lane *lane, uint32_t slot)
         lane_pause();
         if (rounds % 256 == 255)
             sched_yield();
+        if (rounds > SLOT_SPINS)
+            usleep(SLOT_POLL_US);
     }
 }
 
@@ -138,6 +145,9 @@ CUresult serve_copy_shared(struct call *call)
     if (!segment_holds(host, request->bytes))
         return CUDA_ERROR_INVALID_VALUE;
     void *memory = (void *)(uintptr_t)host;
+    if (request->synchronous && stream == NULL)
+        return request->to_device ? driver.cuMemcpyHtoD_v2(request->destination, memory, request->bytes)
+                                  : driver.cuMemcpyDtoH_v2(memory, request->source, request->bytes);
     CUresult result = request->to_device
                           ? driver.cuMemcpyHtoDAsync_v2(request->destination, memory, request->bytes, stream)
                           : driver.cuMemcpyDtoHAsync_v2(memory, request->source, request->bytes, stream);

@@ -87,7 +87,7 @@ static void identity(void)
 
 static void attributes(void)
 {
-    /* Those that depend on nothing but the model and the driver. */
+    /* Those that depend on nothing but the model and the driver: not on where guest and GPU are. */
     static const CUdevice_attribute fixed[] = {
         CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK,
         CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X,
@@ -104,7 +104,6 @@ static void attributes(void)
         CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
         CU_DEVICE_ATTRIBUTE_KERNEL_EXEC_TIMEOUT,
         CU_DEVICE_ATTRIBUTE_INTEGRATED,
-        CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY,
         CU_DEVICE_ATTRIBUTE_COMPUTE_MODE,
         CU_DEVICE_ATTRIBUTE_CONCURRENT_KERNELS,
         CU_DEVICE_ATTRIBUTE_ECC_ENABLED,
@@ -123,7 +122,6 @@ static void attributes(void)
         CU_DEVICE_ATTRIBUTE_MULTI_GPU_BOARD,
         CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH,
         CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
-        CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM,
         CU_DEVICE_ATTRIBUTE_MAX_BLOCKS_PER_MULTIPROCESSOR,
         CU_DEVICE_ATTRIBUTE_RESERVED_SHARED_MEMORY_PER_BLOCK,
         CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED,
@@ -134,6 +132,7 @@ static void attributes(void)
         REQUIRE(cuDeviceGetAttribute(&value, fixed[i], device));
         say("attribute %d: %d", (int)fixed[i], value);
     }
+    CHECK(gpu_attribute(CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY) == host_memory_is_mapped());
     CHECK(gpu_attribute(CU_DEVICE_ATTRIBUTE_WARP_SIZE) == 32);
     CHECK(gpu_attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK) == 1024);
     CHECK(gpu_attribute(CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING) == 1);

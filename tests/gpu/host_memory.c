@@ -32,6 +32,8 @@ static void device_pointer(void)
     uint8_t *memory;
     CUdeviceptr device = 0;
     gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("guest and GPU share no memory here");
     REQUIRE(cuMemHostAlloc((void **)&memory, 4096, CU_MEMHOSTALLOC_DEVICEMAP));
     EXPECT(CUDA_SUCCESS, cuMemHostGetDevicePointer(&device, memory, 0));
     CHECK(device == (CUdeviceptr)(uintptr_t)memory);
@@ -48,6 +50,8 @@ static void attributes(void)
     unsigned type = 0;
     CUdeviceptr device = 0;
     gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("guest and GPU share no memory here");
     memory = host_allocate_pinned(4096);
     EXPECT(CUDA_SUCCESS,
            cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (CUdeviceptr)(uintptr_t)memory));
@@ -92,6 +96,8 @@ static void kernels_use_it(uint32_t *words, uint32_t count)
 static void kernels_on_allocated(void)
 {
     gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("guest and GPU share no memory here");
     uint32_t *words = host_allocate_pinned(40000);
     kernels_use_it(words, 10000);
     REQUIRE(cuMemFreeHost(words));
@@ -100,6 +106,8 @@ static void kernels_on_allocated(void)
 static void kernels_on_registered(void)
 {
     gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("guest and GPU share no memory here");
     uint32_t *words = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     EXPECT(CUDA_SUCCESS, cuMemHostRegister(words, 65536, CU_MEMHOSTREGISTER_DEVICEMAP));
     kernels_use_it(words, 16384);

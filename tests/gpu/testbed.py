@@ -66,7 +66,8 @@ class Host:
         if driver == "simulated":
             self.environment["VGPU_SIM_GPUS"] = gpus
             self.environment["VGPU_SIM_STATE_DIR"] = str(self.folder)
-        self.environment.pop("VGPU_SERVER", None)
+        for name in ("VGPU_SERVER", "VGPU_TRANSPORT"):
+            self.environment.pop(name, None)
         self.daemon = None
         self.guests = []
 

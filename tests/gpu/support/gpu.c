@@ -73,36 +73,63 @@ int gpu_attribute(CUdevice_attribute attribute)
     return value;
 }
 
+int host_memory_is_mapped(void)
+{
+    CUdeviceptr address;
+    void *memory = host_allocate_pinned(4096);
+    CUresult result = cuMemHostGetDevicePointer(&address, memory, 0);
+    REQUIRE(cuMemFreeHost(memory));
+    return result != CUDA_ERROR_NOT_SUPPORTED;
+}
+
 struct gate gate_create(void)
 {
-    struct gate gate = {.words = host_allocate_pinned(2 * sizeof(uint32_t))};
-    gate.words[0] = 0;
-    gate.words[1] = 0;
+    struct gate gate = {0};
+    if (host_memory_is_mapped()) {
+        gate.host = host_allocate_pinned(2 * sizeof(uint32_t));
+        gate.host[0] = gate.host[1] = 0;
+        REQUIRE(cuMemHostGetDevicePointer(&gate.words, (void *)gate.host, 0));
+        return gate;
+    }
+    gate.words = gpu_allocate(2 * sizeof(uint32_t));
+    REQUIRE(cuMemsetD32(gate.words, 0, 2));
+    REQUIRE(cuStreamCreate(&gate.opener, CU_STREAM_NON_BLOCKING));
+    REQUIRE(cuCtxSynchronize());
     return gate;
 }
 
 void gate_close_stream(struct gate *gate, CUstream stream)
 {
     uint32_t looks = GATE_LOOKS;
-    CUdeviceptr word, passed;
-    REQUIRE(cuMemHostGetDevicePointer(&word, (void *)gate->words, 0));
-    passed = word + sizeof(uint32_t);
+    CUdeviceptr passed = gate->words + sizeof(uint32_t);
     REQUIRE(cuLaunchKernel(gpu_kernel(ptx_basics, "wait_for_gate"), 1, 1, 1, 1, 1, 1, 0, stream,
-                           ARGUMENTS(&word, &passed, &looks), NULL));
+                           ARGUMENTS(&gate->words, &passed, &looks), NULL));
 }
 
 void gate_open(struct gate *gate)
 {
-    __atomic_store_n(&gate->words[0], 1, __ATOMIC_SEQ_CST);
+    if (gate->host)
+        __atomic_store_n(&gate->host[0], 1, __ATOMIC_SEQ_CST);
+    else
+        REQUIRE(cuMemsetD32Async(gate->words, 1, 1, gate->opener));
 }
 
-int gate_passed(const struct gate *gate)
+int gate_passed(struct gate *gate)
 {
-    return gate->words[1] == 1;
+    uint32_t passed = 0;
+    if (gate->host)
+        return gate->host[1] == 1;
+    REQUIRE(cuMemcpyDtoH(&passed, gate->words + sizeof passed, sizeof passed));
+    return passed == 1;
 }
 
 void gate_destroy(struct gate *gate)
 {
-    REQUIRE(cuMemFreeHost((void *)gate->words));
-    gate->words = NULL;
+    if (gate->host) {
+        REQUIRE(cuMemFreeHost((void *)gate->host));
+    } else {
+        REQUIRE(cuMemFree(gate->words));
+        REQUIRE(cuStreamDestroy(gate->opener));
+    }
+    *gate = (struct gate){0};
 }

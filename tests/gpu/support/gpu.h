@@ -24,16 +24,21 @@ void *host_allocate_pinned(size_t bytes);
 /* Value of attribute on device 0. */
 int gpu_attribute(CUdevice_attribute attribute);
 
+/* Whether kernels can use host memory here: not where guest and GPU share no memory. */
+int host_memory_is_mapped(void);
+
 /* A word that a kernel on the GPU waits for. While the gate is closed, the stream it stands in makes no
- * progress. */
+ * progress. The words lie in host memory where kernels can read that, in device memory elsewhere. */
 struct gate {
-    volatile uint32_t *words; /* [0]: not 0 when open; [1]: 1 once the kernel has passed, 2 if it gave up */
+    CUdeviceptr words;       /* [0]: not 0 when open; [1]: 1 once the kernel has passed, 2 if it gave up */
+    volatile uint32_t *host; /* the same for the host, or NULL */
+    CUstream opener;         /* for words in device memory */
 };
 struct gate gate_create(void);
 void gate_close_stream(struct gate *gate, CUstream stream);
 void gate_open(struct gate *gate);
 /* Whether the kernel saw the gate open. Synchronise its stream before. */
-int gate_passed(const struct gate *gate);
+int gate_passed(struct gate *gate);
 void gate_destroy(struct gate *gate);
 
 #endif

@@ -53,7 +53,7 @@ CUresult cuCtxDestroy_v2(CUcontext ctx)
 {
     struct CUctx_st *context;
     if (!ctx)
-        return CUDA_ERROR_INVALID_CONTEXT;
+        return CUDA_ERROR_INVALID_VALUE;
     CUresult result = context_of(ctx, &context);
     if (result)
         return result;
@@ -72,7 +72,7 @@ CUresult cuCtxPushCurrent_v2(CUcontext ctx)
     struct CUctx_st *context;
     CUresult result = driver_check();
     if (!result && !ctx)
-        result = CUDA_ERROR_INVALID_CONTEXT;
+        result = CUDA_ERROR_INVALID_VALUE;
     if (!result)
         result = context_of(ctx, &context);
     if (!result && !context_stack_push(context))

@@ -190,9 +190,7 @@ CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEn
     CUresult result = check_event(hStart, &context);
     if (!result)
         result = check_event(hEnd, &context);
-    if (!result && !pMilliseconds)
-        result = CUDA_ERROR_INVALID_VALUE;
-    if (!result && ((hStart->flags | hEnd->flags) & CU_EVENT_DISABLE_TIMING))
+    if (!result && (!pMilliseconds || ((hStart->flags | hEnd->flags) & CU_EVENT_DISABLE_TIMING)))
         result = CUDA_ERROR_INVALID_HANDLE;
     if (result)
         return result;

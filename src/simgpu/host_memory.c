@@ -16,8 +16,11 @@ CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
     CUresult result = context_current(&context);
     if (result)
         return result;
-    if (!pp || !bytesize || (Flags & ~(unsigned int)ALLOC_FLAGS))
+    if (!pp || (Flags & ~(unsigned int)ALLOC_FLAGS))
         return CUDA_ERROR_INVALID_VALUE;
+    *pp = NULL;
+    if (!bytesize)
+        return CUDA_SUCCESS;
     if (bytesize > 1ull << 46)
         return CUDA_ERROR_OUT_OF_MEMORY;
     void *pages = mmap(NULL, bytesize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

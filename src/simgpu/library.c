@@ -14,9 +14,12 @@ struct CUkern_st {
 
 struct CUlib_st {
     struct image image;
-    struct ptx_module *listing; /* compiled to know what is in it; never placed or launched */
-    struct CUkern_st *kernels;  /* as many as listing has */
-    pthread_mutex_t lock;       /* for what follows */
+    CUresult error; /* the code does not compile: known from the load on, but told only when something is
+                       asked for */
+    struct ptx_module
+        *listing; /* compiled to know what is in it; never placed or launched. NULL after an error */
+    struct CUkern_st *kernels; /* as many as listing has */
+    pthread_mutex_t lock;      /* for what follows */
     struct CUmod_st **instances;
     size_t instance_count;
 };
@@ -78,14 +81,13 @@ static CUresult load(const void *data, size_t limit, const struct jit_options *o
         return result;
     }
     pthread_mutex_init(&created->lock, NULL);
-    result = module_compile(device, &created->image, &created->listing, &log);
+    created->error = module_compile(device, &created->image, &created->listing, &log);
     jit_options_answer(options, log.info, log.error);
     ptx_log_fini(&log);
-    if (!result && (!make_kernels(created, options->max_registers) || !handle_add(created, HANDLE_LIBRARY)))
-        result = CUDA_ERROR_OUT_OF_MEMORY;
-    if (result) {
+    if ((!created->error && !make_kernels(created, options->max_registers)) ||
+        !handle_add(created, HANDLE_LIBRARY)) {
         free_library(created);
-        return result;
+        return CUDA_ERROR_OUT_OF_MEMORY;
     }
     *library = created;
     return CUDA_SUCCESS;
@@ -127,15 +129,22 @@ CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *fileName, CUjit_o
     return result;
 }
 
-static CUresult check_library(CUlibrary library)
+static CUresult check_library_handle(CUlibrary library)
 {
     CUresult result = driver_check();
     return !result && !handle_is(library, HANDLE_LIBRARY) ? CUDA_ERROR_INVALID_HANDLE : result;
 }
 
+/* Something of the library is asked for. */
+static CUresult check_library(CUlibrary library)
+{
+    CUresult result = check_library_handle(library);
+    return result ? result : library->error;
+}
+
 CUresult cuLibraryUnload(CUlibrary library)
 {
-    CUresult result = check_library(library);
+    CUresult result = check_library_handle(library);
     if (result)
         return result;
     for (size_t i = 0; i < library->instance_count; i++)

@@ -192,6 +192,7 @@ static void contexts_are_a_stack_of_each_thread(void **state)
     CHECK_IS(cuCtxPopCurrent(&seen), CUDA_ERROR_INVALID_CONTEXT);
     CHECK_IS(cuCtxSynchronize(), CUDA_ERROR_INVALID_CONTEXT);
     CHECK_IS(cuCtxPushCurrent(second), CUDA_ERROR_INVALID_CONTEXT);
+    CHECK_IS(cuCtxPushCurrent(NULL), CUDA_ERROR_INVALID_VALUE);
     CHECK_IS(cuCtxDestroy(second), CUDA_ERROR_INVALID_CONTEXT);
 }
 

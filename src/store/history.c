@@ -69,17 +69,32 @@ static int64_t limit_value(size_t limit)
     return limit == 0 || limit > INT64_MAX ? -1 : (int64_t)limit;
 }
 
-enum vgpu_status store_list_changes(struct store *store, const char *vm_uuid, size_t limit,
+enum vgpu_status store_last_change_id(struct store *store, int64_t *change_id, struct vgpu_error *err)
+{
+    int64_t last = 0;
+    struct query query = query_start(store, "SELECT coalesce(max(change_id), 0) FROM changes");
+    while (query_row(&query))
+        last = query_int(&query, 0);
+    enum vgpu_status status = query_end(&query, err);
+    if (status == VGPU_OK)
+        *change_id = last;
+    return status;
+}
+
+enum vgpu_status store_list_changes(struct store *store, const struct store_history_filter *filter,
                                     struct vgpu_change **changes, size_t *count, struct vgpu_error *err)
 {
     void *list = NULL;
     size_t length = 0;
     struct query query = query_start(
         store, "SELECT * FROM (SELECT change_id, at_us, uid, user_name, action, subject, field, old_value,"
-               " new_value FROM changes WHERE ?1 IS NULL OR subject = 'vm ' || ?1"
-               " ORDER BY change_id DESC LIMIT ?2) ORDER BY change_id");
-    query_bind_text(&query, 1, vm_uuid);
-    query_bind_int(&query, 2, limit_value(limit));
+               " new_value FROM changes WHERE ((?1 IS NULL AND ?2 < 0) OR subject = 'vm ' || ?1"
+               " OR (?2 >= 0 AND subject = 'gpu ' || ?2)) AND at_us >= ?3"
+               " ORDER BY change_id DESC LIMIT ?4) ORDER BY change_id");
+    query_bind_text(&query, 1, filter->vm_uuid);
+    query_bind_int(&query, 2, filter->gpu_id);
+    query_bind_int(&query, 3, filter->since_us);
+    query_bind_int(&query, 4, limit_value(filter->limit));
     while (query_row(&query)) {
         struct vgpu_change *change = list_add(&list, &length, sizeof *change);
         if (change == NULL)
@@ -165,7 +180,7 @@ static void grant_read(const struct query *query, struct vgpu_grant *grant)
     query_text(query, 8, grant->reason, sizeof grant->reason);
 }
 
-enum vgpu_status store_list_grants(struct store *store, const char *vm_uuid, int32_t gpu_id, size_t limit,
+enum vgpu_status store_list_grants(struct store *store, const struct store_history_filter *filter,
                                    struct vgpu_grant **grants, size_t *count, struct vgpu_error *err)
 {
     void *list = NULL;
@@ -173,10 +188,12 @@ enum vgpu_status store_list_grants(struct store *store, const char *vm_uuid, int
     struct query query = query_start(
         store, "SELECT * FROM (SELECT grant_id, vm_uuid, vm_name, gpu_id, priority, asked_us, got_us,"
                " gave_back_us, reason FROM grants WHERE (?1 IS NULL OR vm_uuid = ?1)"
-               " AND (?2 < 0 OR gpu_id = ?2) ORDER BY grant_id DESC LIMIT ?3) ORDER BY grant_id");
-    query_bind_text(&query, 1, vm_uuid);
-    query_bind_int(&query, 2, gpu_id);
-    query_bind_int(&query, 3, limit_value(limit));
+               " AND (?2 < 0 OR gpu_id = ?2) AND gave_back_us >= ?3 ORDER BY grant_id DESC LIMIT ?4)"
+               " ORDER BY grant_id");
+    query_bind_text(&query, 1, filter->vm_uuid);
+    query_bind_int(&query, 2, filter->gpu_id);
+    query_bind_int(&query, 3, filter->since_us);
+    query_bind_int(&query, 4, limit_value(filter->limit));
     while (query_row(&query)) {
         struct vgpu_grant *grant = list_add(&list, &length, sizeof *grant);
         if (grant == NULL)

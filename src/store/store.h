@@ -87,6 +87,15 @@ enum vgpu_status store_get_vm(struct store *store, const char *vm_uuid, struct v
 /* By vm_id. pool 0: any; priority -1: any. */
 enum vgpu_status store_list_vms(struct store *store, char pool, int priority, struct vgpu_vm **vms,
                                 size_t *count, struct vgpu_error *err);
+/* Finding VMs by what a person knows of them, by vm_id; no match is an empty list. By identifier: the VM that
+ * has it, else those whose identifier begins with it (a real UUID in any case). */
+enum vgpu_status store_find_vms_by_uuid(struct store *store, const char *vm_uuid, struct vgpu_vm **vms,
+                                        size_t *count, struct vgpu_error *err);
+enum vgpu_status store_find_vms_by_name(struct store *store, const char *vm_name, struct vgpu_vm **vms,
+                                        size_t *count, struct vgpu_error *err);
+/* vm_id from first to last, both included. */
+enum vgpu_status store_find_vms_by_id(struct store *store, int32_t first, int32_t last, struct vgpu_vm **vms,
+                                      size_t *count, struct vgpu_error *err);
 /* fields: enum vgpu_vm_field, which members of *values count. updated may be NULL. */
 enum vgpu_status store_update_vm(struct store *store, const char *vm_uuid, uint32_t fields,
                                  const struct vgpu_vm *values, struct vgpu_vm *updated,
@@ -102,16 +111,34 @@ enum vgpu_status store_get_snapshot(struct store *store, struct vgpu_snapshot *s
                                     struct vgpu_error *err);
 void store_snapshot_fini(struct vgpu_snapshot *snapshot);
 
+/* Makes the configuration the one wanted: its pools (A and B stay in any case), the pools of its GPUs (by
+ * gpu_uuid; one that is not known yet is added as offline, one that is not wanted serves no pool afterwards)
+ * and its VMs (by vm_uuid). vm_name "" is the default name. What is wanted must be consistent in itself. Only
+ * between store_begin and its end: the caller keeps it, or rolls it back, whatever came back.
+ * VGPU_ERR_EXISTS: the gpu_id of a new GPU is taken. */
+enum vgpu_status store_apply_configuration(struct store *store, const struct vgpu_snapshot *wanted,
+                                           struct vgpu_error *err);
+
 /* ---- History ------------------------------------------------------------------------------------- */
 
 /* Appends grants that have ended in one transaction and forgets the oldest beyond `keep`. grant_id
  * of the input does not count. Not fsynced: a power cut may lose the newest, never damage the rest. */
 enum vgpu_status store_append_grants(struct store *store, const struct vgpu_grant *grants, size_t count,
                                      size_t keep, struct vgpu_error *err);
-/* Oldest first, the newest `limit` (0: all). vm_uuid NULL: any; gpu_id -1: any. */
-enum vgpu_status store_list_grants(struct store *store, const char *vm_uuid, int32_t gpu_id, size_t limit,
+/* Which grants or changes: vm_uuid NULL: of any VM; gpu_id -1: of any GPU; from since_us on; the newest
+ * `limit` (0: all). A change is of a VM or of a GPU: with both given, those of either. */
+struct store_history_filter {
+    const char *vm_uuid;
+    int32_t gpu_id;
+    int64_t since_us;
+    size_t limit;
+};
+/* Oldest first. */
+enum vgpu_status store_list_grants(struct store *store, const struct store_history_filter *filter,
                                    struct vgpu_grant **grants, size_t *count, struct vgpu_error *err);
-enum vgpu_status store_list_changes(struct store *store, const char *vm_uuid, size_t limit,
+enum vgpu_status store_list_changes(struct store *store, const struct store_history_filter *filter,
                                     struct vgpu_change **changes, size_t *count, struct vgpu_error *err);
+/* The highest change_id there is; 0: none. */
+enum vgpu_status store_last_change_id(struct store *store, int64_t *change_id, struct vgpu_error *err);
 
 #endif

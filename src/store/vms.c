@@ -1,3 +1,4 @@
+#include "store/vms.h"
 #include "base/error.h"
 #include "store/history.h"
 #include "store/placement.h"
@@ -8,16 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VM_SELECT                                                                                            \
-    "SELECT vm_id, vm_uuid, coalesce(vm_name, 'VM-' || vm_id), coalesce(further_pool_id, pool_id), "         \
-    "priority,"                                                                                              \
-    " coalesce(vsock_cid, 0), gpu_id, created_at, updated_at FROM vms "
-
 static const char *const priority_words[] = {"low", "medium", "high"}; /* enum vgpu_priority */
 
 /* ---- Reading ---- */
 
-static void vm_read(const struct query *query, struct vgpu_vm *vm)
+void vm_read(const struct query *query, struct vgpu_vm *vm)
 {
     vm->vm_id = (int32_t)query_int(query, 0);
     query_text(query, 1, vm->vm_uuid, sizeof vm->vm_uuid);
@@ -30,24 +26,18 @@ static void vm_read(const struct query *query, struct vgpu_vm *vm)
     query_text(query, 8, vm->updated_at, sizeof vm->updated_at);
 }
 
-enum vgpu_status store_list_vms(struct store *store, char pool, int priority, struct vgpu_vm **vms,
-                                size_t *count, struct vgpu_error *err)
+enum vgpu_status vm_collect(struct query *query, struct vgpu_vm **vms, size_t *count, struct vgpu_error *err)
 {
     void *list = NULL;
     size_t length = 0;
-    struct query query =
-        query_start(store, VM_SELECT "WHERE (?1 IS NULL OR coalesce(further_pool_id, pool_id) = ?1)"
-                                     " AND (?2 < 0 OR priority = ?2) ORDER BY vm_id");
-    query_bind_pool(&query, 1, pool);
-    query_bind_int(&query, 2, priority);
-    while (query_row(&query)) {
+    while (query_row(query)) {
         struct vgpu_vm *vm = list_add(&list, &length, sizeof *vm);
         if (vm == NULL)
-            query_set_result(&query, SQLITE_NOMEM);
+            query_set_result(query, SQLITE_NOMEM);
         else
-            vm_read(&query, vm);
+            vm_read(query, vm);
     }
-    enum vgpu_status status = query_end(&query, err);
+    enum vgpu_status status = query_end(query, err);
     if (status != VGPU_OK) {
         free(list);
         return status;
@@ -55,6 +45,17 @@ enum vgpu_status store_list_vms(struct store *store, char pool, int priority, st
     *vms = list;
     *count = length;
     return VGPU_OK;
+}
+
+enum vgpu_status store_list_vms(struct store *store, char pool, int priority, struct vgpu_vm **vms,
+                                size_t *count, struct vgpu_error *err)
+{
+    struct query query =
+        query_start(store, VM_SELECT "WHERE (?1 IS NULL OR coalesce(further_pool_id, pool_id) = ?1)"
+                                     " AND (?2 < 0 OR priority = ?2) ORDER BY vm_id");
+    query_bind_pool(&query, 1, pool);
+    query_bind_int(&query, 2, priority);
+    return vm_collect(&query, vms, count, err);
 }
 
 /* Ends the query. *found says whether there was a row. */
@@ -320,31 +321,35 @@ static bool differs(uint32_t fields, const struct vgpu_vm *values, const struct 
            ((fields & VGPU_VM_NAME) != 0 && strcmp(values->vm_name, before->vm_name) != 0);
 }
 
+enum vgpu_status vm_change(struct store *store, uint32_t fields, const struct vgpu_vm *values,
+                           const struct vgpu_vm *before, struct vgpu_vm *row, struct vgpu_error *err)
+{
+    struct vgpu_vm after = *before;
+    enum vgpu_status status = update_check(store, fields, values, before, &after, err);
+    if (status == VGPU_OK && !differs(fields, values, before, &after)) {
+        *row = *before;
+        return VGPU_OK;
+    }
+    if (status == VGPU_OK && after.pool != before->pool)
+        status = placement_choose(store, after.pool, before->gpu_id, &after.gpu_id, err);
+    if (status == VGPU_OK)
+        status = vm_write(store, fields, values->vm_name, &after, err);
+    if (status == VGPU_OK)
+        status = store_get_vm(store, before->vm_uuid, &after, err);
+    if (status == VGPU_OK)
+        status = record_update(store, before, &after, err);
+    if (after.vm_id != before->vm_id)
+        store->free_vm_id_from = 1;
+    *row = after;
+    return status;
+}
+
 static enum vgpu_status update_vm(struct store *store, const char *vm_uuid, uint32_t fields,
                                   const struct vgpu_vm *values, struct vgpu_vm *row, struct vgpu_error *err)
 {
     struct vgpu_vm before;
     enum vgpu_status status = store_get_vm(store, vm_uuid, &before, err);
-    if (status != VGPU_OK)
-        return status;
-    struct vgpu_vm after = before;
-    status = update_check(store, fields, values, &before, &after, err);
-    if (status == VGPU_OK && !differs(fields, values, &before, &after)) {
-        *row = before;
-        return VGPU_OK;
-    }
-    if (status == VGPU_OK && after.pool != before.pool)
-        status = placement_choose(store, after.pool, before.gpu_id, &after.gpu_id, err);
-    if (status == VGPU_OK)
-        status = vm_write(store, fields, values->vm_name, &after, err);
-    if (status == VGPU_OK)
-        status = store_get_vm(store, vm_uuid, &after, err);
-    if (status == VGPU_OK)
-        status = record_update(store, &before, &after, err);
-    if (after.vm_id != before.vm_id)
-        store->free_vm_id_from = 1;
-    *row = after;
-    return status;
+    return status == VGPU_OK ? vm_change(store, fields, values, &before, row, err) : status;
 }
 
 enum vgpu_status store_update_vm(struct store *store, const char *vm_uuid, uint32_t fields,

@@ -25,7 +25,10 @@ static void grants_are_read_back_oldest_first(void **state)
     fixture_reopen(fixture);
     struct vgpu_grant *grants = NULL;
     size_t count = 0;
-    assert_done(fixture, store_list_grants(fixture->store, NULL, -1, 0, &grants, &count, &fixture->err));
+    assert_done(fixture,
+                store_list_grants(fixture->store,
+                                  &(struct store_history_filter){.vm_uuid = NULL, .gpu_id = -1, .limit = 0},
+                                  &grants, &count, &fixture->err));
     assert_int_equal(count, 3);
     assert_string_equal(grants[1].vm_uuid, "b");
     assert_string_equal(grants[1].vm_name, "VM-b");
@@ -38,11 +41,17 @@ static void grants_are_read_back_oldest_first(void **state)
     assert_true(grants[0].grant_id < grants[1].grant_id);
     free(grants);
 
-    assert_done(fixture, store_list_grants(fixture->store, "a", 1, 0, &grants, &count, &fixture->err));
+    assert_done(fixture,
+                store_list_grants(fixture->store,
+                                  &(struct store_history_filter){.vm_uuid = "a", .gpu_id = 1, .limit = 0},
+                                  &grants, &count, &fixture->err));
     assert_int_equal(count, 1);
     assert_int_equal(grants[0].asked_us, 1000200);
     free(grants);
-    assert_done(fixture, store_list_grants(fixture->store, NULL, -1, 2, &grants, &count, &fixture->err));
+    assert_done(fixture,
+                store_list_grants(fixture->store,
+                                  &(struct store_history_filter){.vm_uuid = NULL, .gpu_id = -1, .limit = 2},
+                                  &grants, &count, &fixture->err));
     assert_int_equal(count, 2);
     assert_string_equal(grants[0].vm_uuid, "b"); /* the newest two */
     free(grants);
@@ -58,7 +67,10 @@ static void only_the_newest_grants_are_kept(void **state)
     assert_done(fixture, store_append_grants(fixture->store, batch, 5, 30, &fixture->err));
     struct vgpu_grant *grants = NULL;
     size_t count = 0;
-    assert_done(fixture, store_list_grants(fixture->store, NULL, -1, 0, &grants, &count, &fixture->err));
+    assert_done(fixture,
+                store_list_grants(fixture->store,
+                                  &(struct store_history_filter){.vm_uuid = NULL, .gpu_id = -1, .limit = 0},
+                                  &grants, &count, &fixture->err));
     assert_int_equal(count, 30);
     assert_int_equal(grants[0].asked_us, batch[25].asked_us);
     assert_int_equal(grants[29].asked_us, batch[4].asked_us);
@@ -82,7 +94,10 @@ static void every_change_says_who_what_from_and_to(void **state)
 
     struct vgpu_change *changes = NULL;
     size_t count = 0;
-    assert_done(fixture, store_list_changes(fixture->store, "abc123", 0, &changes, &count, &fixture->err));
+    assert_done(fixture, store_list_changes(
+                             fixture->store,
+                             &(struct store_history_filter){.vm_uuid = "abc123", .gpu_id = -1, .limit = 0},
+                             &changes, &count, &fixture->err));
     assert_int_equal(count, 4);
     assert_string_equal(changes[0].action, "register-vm");
     assert_string_equal(changes[0].subject, "vm abc123");
@@ -112,7 +127,10 @@ static void gpu_and_pool_changes_are_recorded(void **state)
     assert_done(fixture, store_set_gpu_pools(fixture->store, 0, "AC", &fixture->err));
     struct vgpu_change *changes = NULL;
     size_t count = 0;
-    assert_done(fixture, store_list_changes(fixture->store, NULL, 0, &changes, &count, &fixture->err));
+    assert_done(fixture,
+                store_list_changes(fixture->store,
+                                   &(struct store_history_filter){.vm_uuid = NULL, .gpu_id = -1, .limit = 0},
+                                   &changes, &count, &fixture->err));
     assert_int_equal(count, 3);
     assert_string_equal(changes[0].action, "register-gpu");
     assert_string_equal(changes[0].subject, "gpu 0");

@@ -16,7 +16,8 @@ static size_t change_count(struct fixture *fixture)
 {
     struct vgpu_change *changes = NULL;
     size_t count = 0;
-    assert_done(fixture, store_list_changes(fixture->store, NULL, 0, &changes, &count, &fixture->err));
+    assert_done(fixture, store_list_changes(fixture->store, &(struct store_history_filter){.gpu_id = -1},
+                                            &changes, &count, &fixture->err));
     free(changes);
     return count;
 }

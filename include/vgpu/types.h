@@ -24,6 +24,7 @@ extern "C" {
 #define VGPU_TIMESTAMP_BYTES   20
 #define VGPU_REASON_BYTES      160
 #define VGPU_USER_BYTES        64
+#define VGPU_HYPERVISOR_BYTES  256
 
 #define VGPU_VM_ID_MAX 2147483647
 
@@ -106,6 +107,49 @@ struct vgpu_snapshot {
     size_t vm_count;
     struct vgpu_pool *pools; /* by letter */
     size_t pool_count;
+};
+
+/* What a hypervisor says of a VM. */
+enum vgpu_power {
+    VGPU_POWER_UNKNOWN = 0, /* no hypervisor knows it, or it does not say */
+    VGPU_POWER_RUNNING = 1,
+    VGPU_POWER_PAUSED = 2,
+    VGPU_POWER_SUSPENDED = 3, /* asleep, or its memory is saved to disk */
+    VGPU_POWER_SHUTTING_DOWN = 4,
+    VGPU_POWER_SHUT_OFF = 5,
+    VGPU_POWER_CRASHED = 6,
+};
+
+/* A hypervisor that was asked for its VMs. */
+struct vgpu_hypervisor {
+    char name[VGPU_HYPERVISOR_BYTES]; /* libvirt's URI, or "xe" */
+    bool answered;
+    uint32_t vm_count;              /* VMs that it has */
+    char reason[VGPU_REASON_BYTES]; /* why it did not answer */
+};
+
+enum vgpu_registration_state {
+    VGPU_VM_REGISTERED = 0,
+    VGPU_VM_UNREGISTERED = 1, /* a hypervisor has it */
+    VGPU_VM_VANISHED = 2,     /* registered under a real UUID, which no hypervisor knows: all that were asked
+                               * have answered, and there was one at least */
+};
+
+/* One VM of a scan. */
+struct vgpu_scanned_vm {
+    enum vgpu_registration_state state;
+    /* As registered. Of an unregistered one only vm_uuid and vm_name are set: what to register it as; the
+     * name is the hypervisor's, cut to what vgpu_parse_vm_name() takes, and may be empty. */
+    struct vgpu_vm vm;
+    enum vgpu_power power;
+    char hypervisor[VGPU_HYPERVISOR_BYTES]; /* the name of the one that has it; empty: none that answered */
+};
+
+struct vgpu_vm_scan {
+    struct vgpu_hypervisor *hypervisors; /* those asked */
+    size_t hypervisor_count;
+    struct vgpu_scanned_vm *vms; /* those registered by vm_id, then the others by name */
+    size_t vm_count;
 };
 
 /* One grant that has ended. Times are microseconds since 1970 (UTC). */

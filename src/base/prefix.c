@@ -20,6 +20,8 @@ struct item_place {
 static const struct item_place places[] = {
     [PREFIX_WORKER] = {"vgpu-worker", "VGPU_WORKER", "", "libexec/vgpu/vgpu-worker",
                        "src/worker/vgpu-worker"},
+    [PREFIX_LIBVIRT] = {"vgpu-libvirt", "VGPU_LIBVIRT", "", "libexec/vgpu/vgpu-libvirt",
+                        "src/inventory/vgpu-libvirt"},
     [PREFIX_GUEST_DIR] = {"the guest library", "VGPU_GUEST_DIR", "", "lib/vgpu/guest", "src/guest"},
     [PREFIX_SIMULATED_DIR] = {"the simulated driver", "VGPU_SIMULATED_DIR", "", "lib/vgpu/simulated",
                               "src/simgpu"},

@@ -46,6 +46,9 @@ static const struct setting_description table[SETTING_COUNT] = {
                             "guest processes the host serves at a time"},
     [SETTING_SPIN_US] = {"spin_us", SETTING_TYPE_INTEGER, "50", 0, 10000, NULL,
                          "microseconds a lane of a worker looks for the next call before it sleeps"},
+    [SETTING_HYPERVISOR_URIS] =
+        {"hypervisor_uris", SETTING_TYPE_LIST, "auto", 0, 65535, NULL,
+         "hypervisors to ask for VMs: libvirt's URIs, xe; auto for those found, or none"},
 };
 
 const struct setting_description *settings_describe(enum setting_key key)

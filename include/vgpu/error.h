@@ -18,6 +18,7 @@ enum vgpu_status {
     VGPU_ERR_VERSION,     /* made by a newer version than this one */
     VGPU_ERR_IO,          /* the operating system refused: disk full, no file, ... */
     VGPU_ERR_MEMORY,      /* out of host memory */
+    VGPU_ERR_AMBIGUOUS,   /* it can mean several: the message lists them */
 };
 
 /* Filled by the function that failed, untouched on success. The message is one line of UTF-8

@@ -76,6 +76,7 @@ struct vgpu_vm {
     char pool;                        /* 'A'..'Z' */
     enum vgpu_priority priority;
     uint32_t vsock_cid; /* 0: none */
+    bool paused;        /* gets no grant; its programs wait, nothing of theirs is lost */
     /* The GPU of its pool that serves it: the one with fewest VMs when it came, and it stays there for as
      * long as that GPU serves the pool and is online, or no other does. Not known: its pool has no GPU. */
     struct vgpu_optional gpu_id;
@@ -90,7 +91,15 @@ enum vgpu_vm_field {
     VGPU_VM_ID = 1 << 2,
     VGPU_VM_NAME = 1 << 3,
     VGPU_VM_VSOCK_CID = 1 << 4,
+    VGPU_VM_PAUSED = 1 << 5,
 };
+
+/* vm_id from first to last, both included. */
+struct vgpu_vm_id_range {
+    int32_t first;
+    int32_t last;
+};
+#define VGPU_VM_ID_RANGES 64 /* that one list of them may have */
 
 struct vgpu_pool {
     char pool;

@@ -71,6 +71,12 @@ enum vgpu_status vgpu_parse_vm_name(const char *text, char vm_name[VGPU_VM_NAME_
                                     struct vgpu_error *err);
 /* A decimal integer 1..VGPU_VM_ID_MAX, digits only. */
 enum vgpu_status vgpu_parse_vm_id(const char *text, int32_t *vm_id, struct vgpu_error *err);
+/* Such numbers and ranges of them with commas between: "3", "1-7", "1-3,8". */
+enum vgpu_status vgpu_parse_vm_ids(const char *text, struct vgpu_vm_id_range ranges[VGPU_VM_ID_RANGES],
+                                   size_t *count, struct vgpu_error *err);
+/* A date, "2026-11-23", "2026-11-23 05:00" or "2026-11-23 05:00:30" in the time zone of the process, or how
+ * long ago, "90s", "10m", "2h", "3d". *us: microseconds since 1970 (UTC). */
+enum vgpu_status vgpu_parse_time(const char *text, int64_t *us, struct vgpu_error *err);
 /* A decimal integer from 0 on, digits only. Whether there is such a GPU is not looked at. */
 enum vgpu_status vgpu_parse_gpu_id(const char *text, int32_t *gpu_id, struct vgpu_error *err);
 /* One letter A..Z; a small letter is taken as its capital. Whether there is such a pool is not looked at. */
@@ -82,6 +88,9 @@ enum vgpu_status vgpu_parse_priority(const char *text, enum vgpu_priority *prior
 
 const char *vgpu_priority_name(enum vgpu_priority priority);   /* "low", "medium", "high" */
 const char *vgpu_gpu_status_name(enum vgpu_gpu_status status); /* "online", "offline", "error" */
+const char *vgpu_power_name(enum vgpu_power power);            /* "running", "shut off", ... "unknown" */
+/* "registered", "unregistered", "vanished" */
+const char *vgpu_registration_state_name(enum vgpu_registration_state state);
 
 /* ---- GPUs ------------------------------------------------------------------------------------------ */
 
@@ -159,6 +168,18 @@ struct vgpu_vm_filter {
 enum vgpu_status vgpu_list_vms(struct vgpu *handle, const struct vgpu_vm_filter *filter, struct vgpu_vm **vms,
                                size_t *count, struct vgpu_error *err);
 
+/* Names VMs as a person does: exactly one member is not NULL. */
+struct vgpu_vm_selection {
+    const char *vm_uuid; /* the identifier of one VM, or the beginning of exactly one */
+    const char *vm_name; /* the name of exactly one */
+    const char *vm_ids;  /* numbers and ranges, as vgpu_parse_vm_ids() takes them */
+};
+/* The VMs so named, at least one, by vm_id and each once. VGPU_ERR_NOT_FOUND: none, or nobody has one of the
+ * numbers, or one of the ranges is empty. VGPU_ERR_AMBIGUOUS: more than one, the message lists them.
+ * To change what was found, do both between vgpu_begin() and vgpu_commit(). */
+enum vgpu_status vgpu_find_vms(struct vgpu *handle, const struct vgpu_vm_selection *selection,
+                               struct vgpu_vm **vms, size_t *count, struct vgpu_error *err);
+
 struct vgpu_vm_update {
     uint32_t fields; /* enum vgpu_vm_field, ORed: the members below that count */
     char pool;
@@ -166,6 +187,7 @@ struct vgpu_vm_update {
     int32_t vm_id;
     const char *vm_name; /* NULL: back to "VM-<vm_id>" */
     uint32_t vsock_cid;  /* 0: none */
+    bool paused;
 };
 /* Changes the fields named, all of them or none. updated (may be NULL) gets the row as stored. */
 enum vgpu_status vgpu_update_vm(struct vgpu *handle, const char *vm_uuid, const struct vgpu_vm_update *update,
@@ -174,6 +196,23 @@ enum vgpu_status vgpu_update_vm(struct vgpu *handle, const char *vm_uuid, const 
 /* removed (may be NULL) gets the row as it was. Its guest processes lose the GPU. VGPU_ERR_NOT_FOUND. */
 enum vgpu_status vgpu_remove_vm(struct vgpu *handle, const char *vm_uuid, struct vgpu_vm *removed,
                                 struct vgpu_error *err);
+
+/* ---- VMs of the hypervisors --------------------------------------------------------------------------- */
+
+/* Asks the hypervisors of this host (setting hypervisor_uris) for their VMs, all at once and for at most
+ * time_limit_ms (0: ten seconds), and compares with what is registered. A VM is the registered one with its
+ * UUID, else the one registered under its name as identifier. No hypervisor, or one that does not answer, is
+ * no error but stands in the scan. */
+enum vgpu_status vgpu_scan_vms(struct vgpu *handle, uint32_t time_limit_ms, struct vgpu_vm_scan *scan,
+                               struct vgpu_error *err);
+void vgpu_vm_scan_fini(struct vgpu_vm_scan *scan); /* frees the lists and empties it */
+
+/* Registers each unregistered VM of a scan, under the hypervisor's name and with the lowest free vm_id, in
+ * one transaction: all or none. One that has been registered meanwhile is left as it is. registered (may be
+ * NULL with count NULL) gets the rows as stored. VGPU_ERR_NOT_FOUND: no such pool. */
+enum vgpu_status vgpu_register_scanned_vms(struct vgpu *handle, const struct vgpu_vm_scan *scan, char pool,
+                                           enum vgpu_priority priority, struct vgpu_vm **registered,
+                                           size_t *count, struct vgpu_error *err);
 
 /* ---- All of it, at one moment ------------------------------------------------------------------------ */
 
@@ -186,8 +225,9 @@ void vgpu_snapshot_fini(struct vgpu_snapshot *snapshot); /* frees the lists and 
 
 struct vgpu_history_filter {
     const char *vm_uuid; /* NULL: any VM */
-    int32_t gpu_id;      /* -1: any GPU (grants only) */
+    int32_t gpu_id;      /* -1: any GPU. Changes are of a VM or of a GPU: with both given, those of either */
     size_t limit;        /* the newest so many; 0: all that are kept */
+    int64_t since_us;    /* from then on, microseconds since 1970 (UTC); 0: from the beginning */
 };
 /* Grants that have ended, oldest first. The daemon writes them every second or so. filter may be NULL. */
 enum vgpu_status vgpu_list_grants(struct vgpu *handle, const struct vgpu_history_filter *filter,
@@ -195,6 +235,20 @@ enum vgpu_status vgpu_list_grants(struct vgpu *handle, const struct vgpu_history
 /* Changes of the configuration, oldest first. filter may be NULL. */
 enum vgpu_status vgpu_list_changes(struct vgpu *handle, const struct vgpu_history_filter *filter,
                                    struct vgpu_change **changes, size_t *count, struct vgpu_error *err);
+
+/* ---- The configuration as a file ----------------------------------------------------------------------- */
+
+/* The whole configuration as JSON text (docs/json.md describes it), *text to be given back with vgpu_free().
+ * The same configuration always gives the same text, one line for each GPU and each VM. */
+enum vgpu_status vgpu_export(struct vgpu *handle, char **text, struct vgpu_error *err);
+
+/* Makes the configuration what such a text says, all of it or nothing: what is not in it is removed, but a
+ * GPU, which then serves no pool. A GPU is known by its gpu_uuid; one that is not known yet is added as
+ * offline, until a scan finds it. *changes gets what differed, as the history shows it. dry_run: the same,
+ * and nothing is changed. Not between vgpu_begin() and its end. VGPU_ERR_CORRUPT: not such a text, the
+ * message says where. VGPU_ERR_VERSION: made by a newer vgpu. */
+enum vgpu_status vgpu_import(struct vgpu *handle, const char *text, size_t length, bool dry_run,
+                             struct vgpu_change **changes, size_t *count, struct vgpu_error *err);
 
 /* ---- Live: what only the daemon knows ---------------------------------------------------------------- */
 
@@ -224,6 +278,10 @@ struct vgpu_live_vm {
     uint64_t calls;               /* calls executed */
     uint64_t gpu_calls;           /* of these, calls that put work on the GPU */
     uint64_t device_memory_bytes; /* held now */
+    /* Of how long its grants were waited for: the median, and what 99 of 100 waits did not exceed. Not known
+     * before the first grant; at most 7% above the true value. */
+    struct vgpu_optional wait_p50_us;
+    struct vgpu_optional wait_p99_us;
 };
 
 struct vgpu_live {

@@ -143,7 +143,7 @@ static enum vgpu_status receive_line(const struct connection *connection, char *
 
 static enum vgpu_status status_of_name(const char *name)
 {
-    for (int status = VGPU_ERR_USAGE; status <= VGPU_ERR_MEMORY; status++)
+    for (int status = VGPU_ERR_USAGE; status <= VGPU_ERR_AMBIGUOUS; status++)
         if (strcmp(vgpu_status_name((enum vgpu_status)status), name) == 0)
             return (enum vgpu_status)status;
     return VGPU_ERR_UNAVAILABLE;

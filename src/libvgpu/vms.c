@@ -1,4 +1,4 @@
-/* VMs, the snapshot and the history: callers' words are checked here, the store does the rest. */
+/* VMs and the snapshot: callers' words are checked here, the store does the rest. */
 #include "base/error.h"
 #include "libvgpu/handle.h"
 
@@ -89,13 +89,14 @@ static enum vgpu_status check_update(const struct vgpu_vm_update *update, struct
                                      struct vgpu_error *err)
 {
     static const uint32_t known =
-        VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_NAME | VGPU_VM_VSOCK_CID;
+        VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_NAME | VGPU_VM_VSOCK_CID | VGPU_VM_PAUSED;
     enum vgpu_status status = VGPU_OK;
     *values = (struct vgpu_vm){
         .pool = update->pool,
         .priority = update->priority,
         .vm_id = update->vm_id,
         .vsock_cid = update->vsock_cid,
+        .paused = update->paused,
     };
     if (update->fields == 0 || (update->fields & ~known) != 0)
         return error_set(err, VGPU_ERR_USAGE, "nothing to change: name at least one field of the VM");
@@ -134,7 +135,7 @@ enum vgpu_status vgpu_remove_vm(struct vgpu *handle, const char *vm_uuid, struct
     return handle_changed(handle, store_remove_vm(handle->store, checked, removed, err));
 }
 
-/* ---- All of it, and what was ---- */
+/* ---- All of it ---- */
 
 enum vgpu_status vgpu_get_snapshot(struct vgpu *handle, struct vgpu_snapshot *snapshot,
                                    struct vgpu_error *err)
@@ -145,38 +146,4 @@ enum vgpu_status vgpu_get_snapshot(struct vgpu *handle, struct vgpu_snapshot *sn
 void vgpu_snapshot_fini(struct vgpu_snapshot *snapshot)
 {
     store_snapshot_fini(snapshot);
-}
-
-static const struct vgpu_history_filter no_filter = {.gpu_id = -1};
-
-/* filter's vm_uuid in canonical form; *vm_uuid is NULL for any VM, else `checked`. */
-static enum vgpu_status check_history_vm(const struct vgpu_history_filter *filter,
-                                         char checked[VGPU_VM_UUID_BYTES], const char **vm_uuid,
-                                         struct vgpu_error *err)
-{
-    *vm_uuid = filter->vm_uuid == NULL ? NULL : checked;
-    return filter->vm_uuid == NULL ? VGPU_OK : vgpu_parse_vm_uuid(filter->vm_uuid, checked, err);
-}
-
-enum vgpu_status vgpu_list_grants(struct vgpu *handle, const struct vgpu_history_filter *filter,
-                                  struct vgpu_grant **grants, size_t *count, struct vgpu_error *err)
-{
-    char checked[VGPU_VM_UUID_BYTES];
-    const char *vm_uuid = NULL;
-    filter = filter == NULL ? &no_filter : filter;
-    enum vgpu_status status = check_history_vm(filter, checked, &vm_uuid, err);
-    if (status != VGPU_OK)
-        return status;
-    return store_list_grants(handle->store, vm_uuid, filter->gpu_id, filter->limit, grants, count, err);
-}
-
-enum vgpu_status vgpu_list_changes(struct vgpu *handle, const struct vgpu_history_filter *filter,
-                                   struct vgpu_change **changes, size_t *count, struct vgpu_error *err)
-{
-    char checked[VGPU_VM_UUID_BYTES];
-    const char *vm_uuid = NULL;
-    filter = filter == NULL ? &no_filter : filter;
-    enum vgpu_status status = check_history_vm(filter, checked, &vm_uuid, err);
-    return status == VGPU_OK ? store_list_changes(handle->store, vm_uuid, filter->limit, changes, count, err)
-                             : status;
 }

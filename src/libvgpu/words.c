@@ -1,10 +1,14 @@
 /* What people write: each kind of word is checked in one function, and every message says what is allowed. */
+#include "libvgpu/words.h"
+#include "base/clock.h"
+
 #include "base/error.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <vgpu/vgpu.h>
 
 #define VM_UUID_MAX  (VGPU_VM_UUID_BYTES - 1)
@@ -44,7 +48,7 @@ static bool is_word_character(char c)
            c == '_' || c == '.';
 }
 
-static bool is_real_uuid(const char *text)
+bool words_is_real_uuid(const char *text)
 {
     static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
     size_t i = 0;
@@ -74,7 +78,7 @@ enum vgpu_status vgpu_parse_vm_uuid(const char *text, char vm_uuid[VGPU_VM_UUID_
             "'%s' cannot be a VM's identifier: use letters (a-z, A-Z), digits, '-', '_' and '.', "
             "beginning with a letter, a digit or '_'",
             show(text).text);
-    bool lower = is_real_uuid(text);
+    bool lower = words_is_real_uuid(text);
     for (size_t i = 0; i <= length; i++)
         vm_uuid[i] = lower && text[i] >= 'A' && text[i] <= 'F' ? (char)(text[i] - 'A' + 'a') : text[i];
     return VGPU_OK;
@@ -147,6 +151,26 @@ enum vgpu_status vgpu_parse_vm_name(const char *text, char vm_name[VGPU_VM_NAME_
     return VGPU_OK;
 }
 
+void words_fit_vm_name(const char *text, char vm_name[VGPU_VM_NAME_BYTES])
+{
+    const unsigned char *rest = (const unsigned char *)text;
+    size_t used = 0;
+    bool blank = true;
+    for (size_t characters = 0; *rest != '\0' && characters < VM_NAME_MAX;) {
+        unsigned code = 0;
+        size_t bytes = utf8_character(rest, &code);
+        size_t step = bytes == 0 ? 1 : bytes;
+        if (bytes > 0 && !is_control(code)) {
+            memcpy(vm_name + used, rest, bytes);
+            used += bytes;
+            characters++;
+            blank = blank && is_space(code);
+        }
+        rest += step;
+    }
+    vm_name[blank ? 0 : used] = '\0';
+}
+
 /* ---- Numbers ---- */
 
 /* Digits alone, minimum..INT32_MAX. */
@@ -182,6 +206,119 @@ enum vgpu_status vgpu_parse_gpu_id(const char *text, int32_t *gpu_id, struct vgp
         return VGPU_OK;
     return error_set(err, VGPU_ERR_USAGE,
                      "'%s' is no gpu-id: give a whole number from 0 on, as list-gpus shows it",
+                     show(text).text);
+}
+
+/* Digits at *text, up to 9 of them; moves behind them. */
+static bool parse_digits(const char **text, int64_t *number)
+{
+    const char *digit = *text;
+    int64_t value = 0;
+    while (*digit >= '0' && *digit <= '9' && digit - *text < 10)
+        value = value * 10 + (*digit++ - '0');
+    bool good = digit != *text && (*digit < '0' || *digit > '9');
+    *text = digit;
+    *number = value;
+    return good;
+}
+
+/* One number or range at *text; moves behind it. */
+static bool parse_range(const char **text, struct vgpu_vm_id_range *range)
+{
+    int64_t first = 0;
+    int64_t last = 0;
+    if (!parse_digits(text, &first))
+        return false;
+    last = first;
+    if (**text == '-') {
+        (*text)++;
+        if (!parse_digits(text, &last))
+            return false;
+    }
+    if (first < 1 || last > VGPU_VM_ID_MAX || first > last)
+        return false;
+    range->first = (int32_t)first;
+    range->last = (int32_t)last;
+    return true;
+}
+
+enum vgpu_status vgpu_parse_vm_ids(const char *text, struct vgpu_vm_id_range ranges[VGPU_VM_ID_RANGES],
+                                   size_t *count, struct vgpu_error *err)
+{
+    struct vgpu_vm_id_range read[VGPU_VM_ID_RANGES];
+    const char *rest = text;
+    size_t length = 0;
+    for (;;) {
+        if (length == VGPU_VM_ID_RANGES)
+            return error_set(err, VGPU_ERR_USAGE,
+                             "'%s' names more than %d numbers and ranges: do it in several steps",
+                             show(text).text, VGPU_VM_ID_RANGES);
+        if (!parse_range(&rest, &read[length]) || (*rest != ',' && *rest != '\0'))
+            return error_set(err, VGPU_ERR_USAGE,
+                             "'%s' is no vm-id and no list of them: give numbers from 1 to %d and ranges, "
+                             "like 3 or 1-7 or 1-3,8",
+                             show(text).text, VGPU_VM_ID_MAX);
+        length++;
+        if (*rest == '\0')
+            break;
+        rest++;
+    }
+    memcpy(ranges, read, length * sizeof *ranges);
+    *count = length;
+    return VGPU_OK;
+}
+
+/* ---- Times ---- */
+
+/* "90s", "10m", "2h", "3d": so long ago. */
+static bool parse_ago(const char *text, int64_t *us)
+{
+    static const struct {
+        char letter;
+        int64_t seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    int64_t number = 0;
+    if (!parse_digits(&text, &number) || number > 1000000000 || text[0] == '\0' || text[1] != '\0')
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (units[i].letter != text[0])
+            continue;
+        int64_t ago_us = number * units[i].seconds * 1000000;
+        int64_t now_us = (int64_t)clock_wall_us();
+        *us = ago_us < now_us ? now_us - ago_us : 0;
+        return true;
+    }
+    return false;
+}
+
+/* "2026-11-23", with " 05:00" or " 05:00:30" behind it (or a T between), in the time zone of the process. */
+static bool parse_date(const char *text, int64_t *us)
+{
+    static const char *const formats[] = {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M",
+                                          "%Y-%m-%dT%H:%M:%S"};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        struct tm date = {.tm_isdst = -1};
+        const char *end = strptime(text, formats[i], &date);
+        int day = date.tm_mday;
+        if (end == NULL || *end != '\0' || date.tm_year < 70 || date.tm_year > 8000)
+            continue;
+        date.tm_isdst = -1;
+        time_t seconds = mktime(&date);
+        if (seconds == (time_t)-1 || date.tm_mday != day)
+            return false; /* 31 February */
+        *us = (int64_t)seconds * 1000000;
+        return true;
+    }
+    return false;
+}
+
+enum vgpu_status vgpu_parse_time(const char *text, int64_t *us, struct vgpu_error *err)
+{
+    if (parse_ago(text, us) || parse_date(text, us))
+        return VGPU_OK;
+    return error_set(err, VGPU_ERR_USAGE,
+                     "'%s' is no time: give a date as 2026-11-23 or '2026-11-23 05:00', or how long ago as "
+                     "90s, 10m, 2h or 3d",
                      show(text).text);
 }
 
@@ -231,9 +368,12 @@ enum vgpu_status vgpu_parse_pools(const char *text, char pools[VGPU_POOLS_BYTES]
 
 static const char *const priority_names[] = {"low", "medium", "high"};
 static const char *const gpu_status_names[] = {"online", "offline", "error"};
+static const char *const power_names[] = {"unknown",       "running",  "paused", "suspended",
+                                          "shutting down", "shut off", "crashed"};
+static const char *const registration_names[] = {"registered", "unregistered", "vanished"};
 static const char *const status_names[] = {"ok",      "usage",       "not-found",  "exists",
                                            "busy",    "unavailable", "permission", "corrupt",
-                                           "version", "io",          "memory"};
+                                           "version", "io",          "memory",     "ambiguous"};
 
 enum vgpu_status vgpu_parse_priority(const char *text, enum vgpu_priority *priority, struct vgpu_error *err)
 {
@@ -257,7 +397,17 @@ const char *vgpu_gpu_status_name(enum vgpu_gpu_status status)
     return (unsigned)status <= VGPU_GPU_ERROR ? gpu_status_names[status] : "unknown";
 }
 
+const char *vgpu_power_name(enum vgpu_power power)
+{
+    return (unsigned)power <= VGPU_POWER_CRASHED ? power_names[power] : "unknown";
+}
+
+const char *vgpu_registration_state_name(enum vgpu_registration_state state)
+{
+    return (unsigned)state <= VGPU_VM_VANISHED ? registration_names[state] : "unknown";
+}
+
 const char *vgpu_status_name(enum vgpu_status status)
 {
-    return (unsigned)status <= VGPU_ERR_MEMORY ? status_names[status] : "unknown";
+    return (unsigned)status <= VGPU_ERR_AMBIGUOUS ? status_names[status] : "unknown";
 }

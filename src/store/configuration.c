@@ -123,7 +123,7 @@ static enum vgpu_status change(struct store *store, const struct vgpu_vm *now, c
                                struct vgpu_error *err)
 {
     struct vgpu_vm row;
-    uint32_t fields = VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_VSOCK_CID;
+    uint32_t fields = VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_VSOCK_CID | VGPU_VM_PAUSED;
     char standard[VGPU_VM_NAME_BYTES];
     snprintf(standard, sizeof standard, "VM-%" PRId32, now->vm_id);
     bool was_standard = strcmp(now->vm_name, standard) == 0;

@@ -76,6 +76,8 @@ static const char *const steps[] = {
     " old_value TEXT,"
     " new_value TEXT);"
     "PRAGMA application_id = 1447514197;", /* SCHEMA_APPLICATION_ID */
+    /* 2. VMs that are held back. */
+    "ALTER TABLE vms ADD COLUMN paused INTEGER NOT NULL DEFAULT 0 CHECK(paused IN (0, 1));",
 };
 _Static_assert(SCHEMA_APPLICATION_ID == 1447514197, "the number in step 1");
 

@@ -24,6 +24,7 @@ void vm_read(const struct query *query, struct vgpu_vm *vm)
     vm->gpu_id = query_optional(query, 6);
     query_text(query, 7, vm->created_at, sizeof vm->created_at);
     query_text(query, 8, vm->updated_at, sizeof vm->updated_at);
+    vm->paused = query_int(query, 9) != 0;
 }
 
 enum vgpu_status vm_collect(struct query *query, struct vgpu_vm **vms, size_t *count, struct vgpu_error *err)
@@ -161,8 +162,8 @@ static enum vgpu_status vm_insert(struct store *store, const struct vgpu_vm *vm,
 {
     struct query query = query_start(
         store,
-        "INSERT INTO vms (vm_id, vm_uuid, vm_name, pool_id, further_pool_id, priority, vsock_cid, gpu_id)"
-        " VALUES (?1, ?2, ?3, coalesce(?4, 'A'), ?5, ?6, nullif(?7, 0), ?8)");
+        "INSERT INTO vms (vm_id, vm_uuid, vm_name, pool_id, further_pool_id, priority, vsock_cid, gpu_id,"
+        " paused) VALUES (?1, ?2, ?3, coalesce(?4, 'A'), ?5, ?6, nullif(?7, 0), ?8, ?9)");
     bool first_two = pool_is_first_two(vm->pool);
     query_bind_int(&query, 1, vm->vm_id);
     query_bind_text(&query, 2, vm->vm_uuid);
@@ -172,6 +173,7 @@ static enum vgpu_status vm_insert(struct store *store, const struct vgpu_vm *vm,
     query_bind_int(&query, 6, vm->priority);
     query_bind_int(&query, 7, vm->vsock_cid);
     query_bind_optional(&query, 8, vm->gpu_id);
+    query_bind_int(&query, 9, vm->paused);
     return query_run(&query, err);
 }
 
@@ -250,6 +252,8 @@ static enum vgpu_status update_check(struct store *store, uint32_t fields, const
     }
     if ((fields & VGPU_VM_PRIORITY) != 0)
         after->priority = values->priority;
+    if ((fields & VGPU_VM_PAUSED) != 0)
+        after->paused = values->paused;
     return status;
 }
 
@@ -259,7 +263,8 @@ static enum vgpu_status vm_write(struct store *store, uint32_t fields, const cha
     struct query query = query_start(
         store,
         "UPDATE vms SET vm_id = ?2, pool_id = coalesce(?3, pool_id), further_pool_id = ?4, priority = ?5,"
-        " vsock_cid = nullif(?6, 0), gpu_id = ?7, vm_name = CASE WHEN ?8 THEN ?9 ELSE vm_name END,"
+        " vsock_cid = nullif(?6, 0), gpu_id = ?7, vm_name = CASE WHEN ?8 THEN ?9 ELSE vm_name END, paused = "
+        "?10,"
         " updated_at = CURRENT_TIMESTAMP WHERE vm_uuid = ?1");
     bool first_two = pool_is_first_two(after->pool);
     query_bind_text(&query, 1, after->vm_uuid);
@@ -271,6 +276,7 @@ static enum vgpu_status vm_write(struct store *store, uint32_t fields, const cha
     query_bind_optional(&query, 7, after->gpu_id);
     query_bind_int(&query, 8, (fields & VGPU_VM_NAME) != 0);
     query_bind_text(&query, 9, vm_name);
+    query_bind_int(&query, 10, after->paused);
     return query_run(&query, err);
 }
 
@@ -309,6 +315,9 @@ static enum vgpu_status record_update(struct store *store, const struct vgpu_vm 
     if (status == VGPU_OK)
         status = record_number(store, vm_uuid, "vsock-cid", before->vsock_cid, after->vsock_cid, err);
     if (status == VGPU_OK)
+        status = record_field(store, vm_uuid, "paused", before->paused ? "yes" : "no",
+                              after->paused ? "yes" : "no", err);
+    if (status == VGPU_OK)
         status = record_field(store, vm_uuid, "name", before->vm_name, after->vm_name, err);
     return status;
 }
@@ -318,6 +327,7 @@ static bool differs(uint32_t fields, const struct vgpu_vm *values, const struct 
 {
     return after->pool != before->pool || after->priority != before->priority ||
            after->vm_id != before->vm_id || after->vsock_cid != before->vsock_cid ||
+           after->paused != before->paused ||
            ((fields & VGPU_VM_NAME) != 0 && strcmp(values->vm_name, before->vm_name) != 0);
 }
 

@@ -8,7 +8,7 @@
 #define VM_SELECT                                                                                            \
     "SELECT vm_id, vm_uuid, coalesce(vm_name, 'VM-' || vm_id), coalesce(further_pool_id, pool_id), "         \
     "priority,"                                                                                              \
-    " coalesce(vsock_cid, 0), gpu_id, created_at, updated_at FROM vms "
+    " coalesce(vsock_cid, 0), gpu_id, created_at, updated_at, paused FROM vms "
 
 void vm_read(const struct query *query, struct vgpu_vm *vm);
 

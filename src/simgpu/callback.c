@@ -43,6 +43,7 @@ static CUresult submit_callback(CUstream handle, CUhostFn host_function, CUstrea
     if (!job)
         return CUDA_ERROR_OUT_OF_MEMORY;
     job->work.runs_after_error = callback != NULL; /* it is told of the error; a host function is left out */
+    job->work.runs_in_stream_thread = true;
     job->host_function = host_function;
     job->callback = callback;
     job->stream = handle;

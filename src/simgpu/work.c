@@ -110,17 +110,10 @@ bool work_is_done(struct work *work)
     return is_done;
 }
 
-void work_wait(struct work *work)
-{
-    pthread_mutex_lock(&lock);
-    wait_locked(work);
-    pthread_mutex_unlock(&lock);
-}
-
 /* --- running --- */
 
-/* Under the lock, which is open while the work runs. The stream is_running. */
-static void perform(struct CUstream_st *stream, struct work *work)
+/* Under the lock, which is open while the work runs. The work's stream is_running. */
+static void perform(struct work *work)
 {
     pthread_mutex_unlock(&lock);
     if (work->run && (work->runs_after_error || !context_error(work->context)))
@@ -143,6 +136,19 @@ static void wait_for_needs(struct work *work)
     work->need_count = 0;
 }
 
+/* Under the lock; nobody runs the stream, and it is not empty. */
+static void run_head(struct CUstream_st *stream)
+{
+    struct work *work = stream->head;
+    stream->is_running = true;
+    wait_for_needs(work);
+    stream->head = work->next;
+    if (stream->queued-- == QUEUE_LIMIT)
+        pthread_cond_broadcast(&room);
+    perform(work);
+    stream->is_running = false;
+}
+
 /* Under the lock; the stream is empty, nobody runs it. */
 static void free_stream(struct CUstream_st *stream)
 {
@@ -156,6 +162,16 @@ static void free_stream(struct CUstream_st *stream)
     pthread_cond_broadcast(&departed);
 }
 
+/* Under the lock: a thread that is not the stream's own has run something of it. */
+static void leave_stream(struct CUstream_st *stream)
+{
+    bool is_wanted = stream->head || stream->is_destroyed;
+    if (is_wanted && stream->has_thread)
+        pthread_cond_signal(&stream->wake);
+    else if (stream->is_destroyed && !stream->head)
+        free_stream(stream);
+}
+
 static void *stream_main(void *argument)
 {
     struct CUstream_st *stream = argument;
@@ -165,14 +181,7 @@ static void *stream_main(void *argument)
             pthread_cond_wait(&stream->wake, &lock);
         if (!stream->head)
             break;
-        stream->is_running = true;
-        struct work *work = stream->head;
-        wait_for_needs(work);
-        stream->head = work->next;
-        if (stream->queued-- == QUEUE_LIMIT)
-            pthread_cond_broadcast(&room);
-        perform(stream, work);
-        stream->is_running = false;
+        run_head(stream);
     }
     free_stream(stream);
     pthread_mutex_unlock(&lock);
@@ -195,6 +204,41 @@ static bool start_thread(struct CUstream_st *stream)
     return stream->has_thread;
 }
 
+/* --- waiting --- */
+
+static bool needs_are_done(const struct work *work)
+{
+    for (size_t i = 0; i < work->need_count; i++)
+        if (!work->needs[i]->is_done)
+            return false;
+    return true;
+}
+
+/* Under the lock: returns once the work is done, and until then runs what its stream is ready for. The work
+ * in front of it keeps the stream there. */
+static void help_until_done(struct work *work)
+{
+    work->references++;
+    while (!work->is_done) {
+        struct CUstream_st *stream = work->stream;
+        struct work *head = stream->head;
+        if (head && !stream->is_running && !head->runs_in_stream_thread && needs_are_done(head)) {
+            run_head(stream);
+            leave_stream(stream);
+        } else {
+            pthread_cond_wait(bucket(work), &lock);
+        }
+    }
+    release_locked(work);
+}
+
+void work_wait(struct work *work)
+{
+    pthread_mutex_lock(&lock);
+    help_until_done(work);
+    pthread_mutex_unlock(&lock);
+}
+
 /* --- submitting --- */
 
 /* The legacy stream and the blocking streams of its context wait for each other. */
@@ -213,10 +257,7 @@ static bool need_other_streams(struct CUstream_st *stream, struct work *work)
 
 static bool can_run_here(const struct CUstream_st *stream, const struct work *work)
 {
-    for (size_t i = 0; i < work->need_count; i++)
-        if (!work->needs[i]->is_done)
-            return false;
-    return !stream->head && !stream->is_running;
+    return !stream->head && !stream->is_running && !work->runs_in_stream_thread && needs_are_done(work);
 }
 
 static void make_tail(struct CUstream_st *stream, struct work *work)
@@ -231,12 +272,9 @@ static void run_here(struct CUstream_st *stream, struct work *work)
     make_tail(stream, work);
     wait_for_needs(work);
     stream->is_running = true;
-    perform(stream, work);
+    perform(work);
     stream->is_running = false;
-    if (stream->has_thread)
-        pthread_cond_signal(&stream->wake);
-    else if (stream->is_destroyed)
-        free_stream(stream);
+    leave_stream(stream);
 }
 
 static void enqueue(struct CUstream_st *stream, struct work *work)
@@ -255,6 +293,7 @@ static void enqueue(struct CUstream_st *stream, struct work *work)
 static CUresult submit_locked(struct CUstream_st *stream, struct work *work, enum work_mode mode)
 {
     work->context = stream->context;
+    work->stream = stream;
     while (stream->queued >= QUEUE_LIMIT)
         pthread_cond_wait(&room, &lock);
     if (!need_other_streams(stream, work))
@@ -269,7 +308,7 @@ static CUresult submit_locked(struct CUstream_st *stream, struct work *work, enu
         work->references++;
     enqueue(stream, work);
     if (mode == WORK_WAITED) {
-        wait_locked(work);
+        help_until_done(work);
         release_locked(work);
     }
     return CUDA_SUCCESS;
@@ -357,13 +396,16 @@ static void wait_for_tails(struct CUctx_st *context, struct CUstream_st *only)
         bool concerns =
             !only || stream == only || (only->kind == STREAM_LEGACY && stream->kind == STREAM_BLOCKING);
         if (concerns && stream->tail && !needs_locked(&gathered, stream->tail)) {
-            wait_locked(stream->tail); /* no memory to note it; the list may have changed meanwhile */
+            help_until_done(stream->tail); /* no memory to note it; the list may have changed meanwhile */
             stream = context->streams;
         } else {
             stream = stream->next;
         }
     }
-    wait_for_needs(&gathered);
+    for (size_t i = 0; i < gathered.need_count; i++) {
+        help_until_done(gathered.needs[i]);
+        release_locked(gathered.needs[i]);
+    }
     free(gathered.needs);
     pthread_mutex_unlock(&lock);
 }

@@ -1,8 +1,8 @@
 /* Work on the simulated GPU: what streams run, in which order, and who waits for it.
  *
  * A piece of work runs when its stream has reached it and everything it needs is done. A stream is a queue
- * with a thread of its own, made when it first has to run something that nobody waits for. Work somebody
- * waits for is run by the waiting thread itself where nothing is in front of it.
+ * with a thread of its own, made when it first has to run something that nobody waits for. A thread that
+ * waits for a stream runs what is ready there itself, rather than sleep until the stream's thread has woken.
  *
  * All states below change under one lock of the process; work runs outside it. */
 #ifndef VGPU_SIMGPU_WORK_H
@@ -22,14 +22,16 @@ struct CUstream_st;
 struct work {
     unsigned int references;
     void (*run)(struct work *work); /* NULL: only marks a place in the stream */
-    void (*finish)(
-        struct work *work); /* frees what the work holds; after run or instead of it. May be NULL */
-    bool runs_after_error;  /* also in a context that has failed */
+    /* Frees what the work holds, after run or instead of it. May be NULL. */
+    void (*finish)(struct work *work);
+    bool runs_after_error;      /* also in a context that has failed */
+    bool runs_in_stream_thread; /* never in the thread of a caller: it calls the program */
     bool is_done;
-    uint64_t done_ns;         /* clock_monotonic_ns */
-    struct CUctx_st *context; /* set by submit */
-    struct work *next;        /* in its stream's queue */
-    struct work **needs;      /* done before this one runs; held */
+    uint64_t done_ns;           /* clock_monotonic_ns */
+    struct CUctx_st *context;   /* set by submit */
+    struct CUstream_st *stream; /* likewise; there until the work is done */
+    struct work *next;          /* in its stream's queue */
+    struct work **needs;        /* done before this one runs; held */
     size_t need_count;
     size_t need_room;
 };

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define DRAIN_LIMIT_MS 5000
+#define CLOSE_LIMIT_MS 10000
 
 enum daemon_state { DAEMON_STARTING, DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_ENDING, DAEMON_STOPPED };
 
@@ -40,7 +41,7 @@ struct daemon {
     uint64_t started_us;
     uv_loop_t loop;
     uv_signal_t signals[SIGNAL_COUNT];
-    uv_timer_t drain_limit;
+    uv_timer_t limit; /* of what the state waits for */
     uv_timer_t watchdog;
     struct service service;
     struct host host;
@@ -152,12 +153,19 @@ static uint64_t on_admin_reload(void *context)
 
 /* ---- Stopping ---- */
 
+static void on_close_limit(uv_timer_t *timer)
+{
+    log_warning("a thread hangs in the driver or the database; stopping without it");
+    _exit(0);
+}
+
 static void close_all(struct daemon *daemon)
 {
     daemon->state = DAEMON_STOPPED;
+    uv_timer_start(&daemon->limit, on_close_limit, CLOSE_LIMIT_MS, 0);
+    uv_unref((uv_handle_t *)&daemon->limit); /* runs only while something else keeps the loop going */
     for (int i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
-    uv_close((uv_handle_t *)&daemon->drain_limit, NULL);
     uv_close((uv_handle_t *)&daemon->watchdog, NULL);
     config_watch_close(daemon->config_watch);
     rescan_close(daemon->rescan);
@@ -171,7 +179,7 @@ static void end_begin(struct daemon *daemon)
 {
     struct worker *worker;
     daemon->state = DAEMON_ENDING;
-    uv_timer_stop(&daemon->drain_limit);
+    uv_timer_stop(&daemon->limit);
     LIST_FOREACH(worker, &daemon->service.workers, in_service)
     {
         worker_end(worker, "the host's vgpud stops; try again when it runs again");
@@ -210,7 +218,7 @@ static void drain_begin(struct daemon *daemon)
     if (!daemon->service.holder_count)
         end_begin(daemon);
     else
-        uv_timer_start(&daemon->drain_limit, on_drain_limit, DRAIN_LIMIT_MS, 0);
+        uv_timer_start(&daemon->limit, on_drain_limit, DRAIN_LIMIT_MS, 0);
 }
 
 static void on_progress(void *context)
@@ -260,9 +268,9 @@ static void loop_init(struct daemon *daemon)
         daemon->signals[i].data = daemon;
         uv_signal_start(&daemon->signals[i], on_signal, stop_signals[i]);
     }
-    uv_timer_init(&daemon->loop, &daemon->drain_limit);
+    uv_timer_init(&daemon->loop, &daemon->limit);
     uv_timer_init(&daemon->loop, &daemon->watchdog);
-    daemon->drain_limit.data = daemon;
+    daemon->limit.data = daemon;
     if (watchdog_ms)
         uv_timer_start(&daemon->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 }
@@ -431,6 +439,8 @@ enum vgpu_status daemon_run(const struct settings *settings, struct vgpu_error *
         reception_close(&daemon->reception);
         close_all(daemon);
     }
+    uv_run(&daemon->loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&daemon->limit, NULL);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     uv_loop_close(&daemon->loop);
     host_fini(&daemon->host);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -230,6 +231,28 @@ static void a_worker_that_cannot_start_is_said_to_the_guest(void **state)
     expect_refusal(guest_connect(fixture, "abc123"), HANDSHAKE_BUSY, "could not start a worker");
 }
 
+static void descriptors_limit(const struct fixture *fixture, rlim_t soft)
+{
+    struct rlimit limit;
+    assert_int_equal(prlimit(fixture->daemon, RLIMIT_NOFILE, NULL, &limit), 0);
+    limit.rlim_cur = soft ? soft : limit.rlim_max;
+    assert_int_equal(prlimit(fixture->daemon, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+static void running_out_of_descriptors_is_survived(void **state)
+{
+    struct fixture *fixture = *state;
+    vm_register(fixture, "abc123", 'A', VGPU_PRIORITY_LOW);
+    daemon_start(fixture);
+    descriptors_limit(fixture, 3);
+    int guest = guest_connect(fixture, "abc123");
+    while (!daemon_has_logged(fixture, "cannot accept a connection now"))
+        usleep(5000);
+    descriptors_limit(fixture, 0);
+    assert_int_equal(guest_welcome(guest).status, HANDSHAKE_OK); /* it was kept waiting, not lost */
+    close(guest);
+}
+
 static int free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -302,6 +325,7 @@ int main(void)
         TEST(guest_processes_are_limited),
         TEST(workers_get_what_they_need_and_no_more),
         TEST(a_worker_that_cannot_start_is_said_to_the_guest),
+        TEST(running_out_of_descriptors_is_survived),
         TEST(who_reaches_a_tcp_port_is_its_vm),
         TEST(an_unknown_cid_is_refused_in_words),
     };

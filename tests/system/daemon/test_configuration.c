@@ -40,6 +40,7 @@ static void vms_come_and_go(void **state)
 {
     struct fixture *fixture = *state;
     struct vgpu_error err;
+    fixture->options[0] = "--quantum=60s";
     daemon_start(fixture);
     assert_int_equal(guest_try_connect(fixture, "abc123"), -1);
     assert_int_equal(errno, ENOENT);

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Writes PTX files as C strings: embed.py OUTPUT.c FILE.ptx... makes `const char ptx_FILE[]` of each."""
 
 import json

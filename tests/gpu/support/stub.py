@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Writes the library that GPU programs are linked with: stub.py CALLS.tbl OUTPUT.S
 
 As with the toolkit's own stub, only its names count. Which libcuda.so.1 serves the program is decided

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Whatever is wrong with a command, its values or the database: one line on stderr that says what is wrong and
 what to do, the right exit status, nothing printed, nothing changed.
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The requirement's workflow example, typed line by line, and its control panel; how the panel looks on terminals
 of several widths, in a loop, and with a daemon that has a queue to tell of.
 

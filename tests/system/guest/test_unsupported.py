@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Functions that the guest library does not serve: each of them is there, answers CUDA_ERROR_NOT_SUPPORTED whatever it is
 given, and is named once on stderr when VGPU_DEBUG is set, never otherwise.
 

@@ -86,6 +86,12 @@ unsigned operand_bits(const struct operand *operand)
     return bits == 8 ? 16 : bits;
 }
 
+static _Noreturn void fail_unknown(struct ptx_compiler *c, const struct operand *operand)
+{
+    compile_fail(c, operand->name.line, "Unknown symbol '%.*s'",
+                 (int)(operand->name.length < 200 ? operand->name.length : 200), operand->name.text);
+}
+
 /* ---- sources ----------------------------------------------------------------------------------- */
 
 static uint64_t immediate_as(struct ptx_compiler *c, const struct instruction *in,
@@ -179,8 +185,7 @@ static uint32_t source_of(struct ptx_compiler *c, const struct instruction *in, 
     case OPERAND_SYMBOL:
         return source_symbol(c, in, operand, bits);
     case OPERAND_NAME:
-        compile_fail(c, operand->name.line, "Unknown symbol '%.*s'",
-                     (int)(operand->name.length < 200 ? operand->name.length : 200), operand->name.text);
+        fail_unknown(c, operand);
     default:
         decode_mismatch(c, in);
     }
@@ -233,6 +238,8 @@ uint32_t destination(struct ptx_compiler *c, const struct instruction *in, const
         decode_mismatch(c, in);
     if (operand->kind == OPERAND_SINK)
         return plane_alloc(c, bits);
+    if (operand->kind == OPERAND_NAME)
+        fail_unknown(c, operand);
     if (operand->kind != OPERAND_REGISTER || operand_bits(operand) != bits)
         decode_mismatch(c, in);
     return operand->plane;

@@ -11,32 +11,36 @@ struct atomic_row {
     uint64_t before, b, c, after;
 };
 
-/* One thread; the value before comes back. A shared variable starts with what global memory holds and is copied
- * back there. */
+/* One thread; the value before comes back. A shared variable starts with what global memory holds and is
+ * copied back there. */
 static void check(const struct atomic_row *row, const char *space)
 {
-    static const char *const types[] = {['h'] = "u16", ['r'] = "u32", ['d'] = "u64", ['f'] = "f32", ['e'] = "f64"};
+    static const char *const types[] = {
+        ['h'] = "u16", ['r'] = "u32", ['d'] = "u64", ['f'] = "f32", ['e'] = "f64"};
     bool shared = strcmp(space, ".shared") == 0;
     char text[2048];
-    snprintf(text, sizeof text,
-             HEADER ".visible .entry main(.param .u64 memory) { .reg .b16 h<4>; .reg .b32 r<4>; .reg .b64 d<4>, m, s;\n"
-                    ".reg .f32 f<4>; .reg .f64 e<4>; .shared .align 8 .b8 room[8];\n"
-                    "ld.param.u64 m, [memory]; ld.global.u64 d0, [m]; st.shared.u64 [room], d0;\n"
-                    "ld.global.u16 h2, [m+8]; ld.global.u32 r2, [m+8]; ld.global.u64 d2, [m+8];\n"
-                    "ld.global.f32 f2, [m+8]; ld.global.f64 e2, [m+8];\n"
-                    "ld.global.u16 h3, [m+16]; ld.global.u32 r3, [m+16]; ld.global.u64 d3, [m+16];\n"
-                    "mov.u64 s, %s; atom%s.%s %c0, [s], %s; st.global.%s [m+24], %c0;\n"
-                    "ld.shared.u64 d1, [room]; %s ret; }",
-             shared ? "room" : "m", space, row->operation, row->class, row->operands, types[(int)row->class], row->class,
-             shared ? "st.global.u64 [m], d1;" : "");
+    snprintf(
+        text, sizeof text,
+        HEADER
+        ".visible .entry main(.param .u64 memory) { .reg .b16 h<4>; .reg .b32 r<4>; .reg .b64 d<4>, m, s;\n"
+        ".reg .f32 f<4>; .reg .f64 e<4>; .shared .align 8 .b8 room[8];\n"
+        "ld.param.u64 m, [memory]; ld.global.u64 d0, [m]; st.shared.u64 [room], d0;\n"
+        "ld.global.u16 h2, [m+8]; ld.global.u32 r2, [m+8]; ld.global.u64 d2, [m+8];\n"
+        "ld.global.f32 f2, [m+8]; ld.global.f64 e2, [m+8];\n"
+        "ld.global.u16 h3, [m+16]; ld.global.u32 r3, [m+16]; ld.global.u64 d3, [m+16];\n"
+        "mov.u64 s, %s; atom%s.%s %c0, [s], %s; st.global.%s [m+24], %c0;\n"
+        "ld.shared.u64 d1, [room]; %s ret; }",
+        shared ? "room" : "m", space, row->operation, row->class, row->operands, types[(int)row->class],
+        row->class, shared ? "st.global.u64 [m], d1;" : "");
     uint64_t *memory = memory_alloc(64);
     memory[0] = row->before;
     memory[1] = row->b;
     memory[2] = row->c;
     run_text(text, 1, 1, memory);
     if (memory[0] != row->after || memory[3] != row->before)
-        fail_msg("atom%s.%s: 0x%llx becomes 0x%llx, gives 0x%llx", space, row->operation, (unsigned long long)row->before,
-                 (unsigned long long)memory[0], (unsigned long long)memory[3]);
+        fail_msg("atom%s.%s: 0x%llx becomes 0x%llx, gives 0x%llx", space, row->operation,
+                 (unsigned long long)row->before, (unsigned long long)memory[0],
+                 (unsigned long long)memory[3]);
 }
 
 static void operations(void **state)
@@ -79,11 +83,16 @@ static void operations(void **state)
 static void contention(void **state)
 {
     uint32_t *memory = memory_alloc(64);
-    run_text(HEADER ".visible .entry main(.param .u64 memory) { .reg .b32 %r<8>; .reg .b64 %m; .reg .f32 %f; .shared .u32 count; .reg .pred %p;\n"
-                    "ld.param.u64 %m, [memory]; mov.u32 %r1, %tid.x; setp.eq.u32 %p, %r1, 0; @%p st.shared.u32 [count], 0; bar.sync 0;\n"
-                    "atom.shared.add.u32 %r2, [count], 1; red.global.add.u32 [%m], 1; red.global.max.u32 [%m+4], %r2;\n"
-                    "red.relaxed.gpu.global.add.f32 [%m+8], 0f3f800000; bar.sync 0; @%p ld.shared.u32 %r3, [count]; @%p red.global.add.u32 [%m+12], %r3; ret; }",
-             5, 300, memory);
+    run_text(
+        HEADER
+        ".visible .entry main(.param .u64 memory) { .reg .b32 %r<8>; .reg .b64 %m; .reg .f32 %f; .shared "
+        ".u32 count; .reg .pred %p;\n"
+        "ld.param.u64 %m, [memory]; mov.u32 %r1, %tid.x; setp.eq.u32 %p, %r1, 0; @%p st.shared.u32 [count], "
+        "0; bar.sync 0;\n"
+        "atom.shared.add.u32 %r2, [count], 1; red.global.add.u32 [%m], 1; red.global.max.u32 [%m+4], %r2;\n"
+        "red.relaxed.gpu.global.add.f32 [%m+8], 0f3f800000; bar.sync 0; @%p ld.shared.u32 %r3, [count]; @%p "
+        "red.global.add.u32 [%m+12], %r3; ret; }",
+        5, 300, memory);
     float sum;
     memcpy(&sum, &memory[2], 4);
     assert_int_equal(memory[0], 1500);
@@ -100,11 +109,12 @@ static void *launch_thread(void *launch)
 
 static void launches_at_once(void **state)
 {
-    struct ptx_module *module =
-        compile(HEADER ".visible .entry main(.param .u64 memory) { .reg .b32 %r<8>; .reg .b64 %m; .reg .pred %p;\n"
-                       "ld.param.u64 %m, [memory]; mov.u32 %r1, 0;\n"
-                       "LOOP: atom.global.add.u32 %r2, [%m], 1; red.global.add.f64 [%m+8], 0d3ff0000000000000; add.u32 %r1, %r1, 1;\n"
-                       "setp.lt.u32 %p, %r1, 200; @%p bra LOOP; ret; }");
+    struct ptx_module *module = compile(
+        HEADER ".visible .entry main(.param .u64 memory) { .reg .b32 %r<8>; .reg .b64 %m; .reg .pred %p;\n"
+               "ld.param.u64 %m, [memory]; mov.u32 %r1, 0;\n"
+               "LOOP: atom.global.add.u32 %r2, [%m], 1; red.global.add.f64 [%m+8], 0d3ff0000000000000; "
+               "add.u32 %r1, %r1, 1;\n"
+               "setp.lt.u32 %p, %r1, 200; @%p bra LOOP; ret; }");
     uint64_t *memory = memory_alloc(64);
     struct ptx_launch launch = launch_of(module, "main", 4, 128, &memory, sizeof memory);
     pthread_t threads[3];

@@ -1,10 +1,11 @@
 /* Barriers of a block. */
 #include "support.h"
 
-#define HEAD                                                                                                           \
-    HEADER ".visible .entry main(.param .u64 memory) {\n"                                                              \
-           ".reg .pred %p<8>; .reg .b32 %r<32>; .reg .b64 %rd<16>; .shared .align 4 .b8 room[4096];\n"                 \
-           "ld.param.u64 %rd1, [memory]; mov.u32 %r0, %tid.x; mul.wide.u32 %rd2, %r0, 4; add.s64 %rd3, %rd1, %rd2;\n"  \
+#define HEAD                                                                                                 \
+    HEADER ".visible .entry main(.param .u64 memory) {\n"                                                    \
+           ".reg .pred %p<8>; .reg .b32 %r<32>; .reg .b64 %rd<16>; .shared .align 4 .b8 room[4096];\n"       \
+           "ld.param.u64 %rd1, [memory]; mov.u32 %r0, %tid.x; mul.wide.u32 %rd2, %r0, 4; add.s64 %rd3, "     \
+           "%rd1, %rd2;\n"                                                                                   \
            "mov.u32 %r1, room; shl.b32 %r2, %r0, 2; add.u32 %r3, %r1, %r2; mov.u32 %r4, %ntid.x;\n"
 
 /* Each thread reads what another warp's thread wrote, over and over. */
@@ -26,9 +27,10 @@ static void exchange(void **state)
 static void exited(void **state)
 {
     uint32_t *out = memory_alloc(100 * 4);
-    run_text(HEAD "setp.gt.u32 %p1, %r0, 40; @%p1 exit; st.shared.u32 [%r3], %r0; bar.sync 0;\n"
-                  "sub.u32 %r5, 40, %r0; shl.b32 %r5, %r5, 2; add.u32 %r5, %r5, %r1; ld.shared.u32 %r6, [%r5];\n"
-                  "st.global.u32 [%rd3], %r6; ret; }",
+    run_text(HEAD
+             "setp.gt.u32 %p1, %r0, 40; @%p1 exit; st.shared.u32 [%r3], %r0; bar.sync 0;\n"
+             "sub.u32 %r5, 40, %r0; shl.b32 %r5, %r5, 2; add.u32 %r5, %r5, %r1; ld.shared.u32 %r6, [%r5];\n"
+             "st.global.u32 [%rd3], %r6; ret; }",
              1, 100, out);
     for (uint32_t i = 0; i <= 40; i++)
         assert_int_equal(out[i], 40 - i);
@@ -64,10 +66,11 @@ static void arrive(void **state)
 static void reductions(void **state)
 {
     uint32_t *out = memory_alloc(96 * 4);
-    run_text(HEAD "setp.lt.u32 %p1, %r0, 50; bar.red.popc.u32 %r5, 0, %p1;\n"
-                  "bar.red.and.pred %p2, 0, %p1; bar.red.or.pred %p3, 0, %p1; bar.red.popc.u32 %r6, 0, !%p1;\n"
-                  "selp.u32 %r7, 1000, 0, %p2; selp.u32 %r8, 2000, 0, %p3; add.u32 %r5, %r5, %r7;\n"
-                  "add.u32 %r5, %r5, %r8; mad.lo.u32 %r5, %r6, 10000, %r5; st.global.u32 [%rd3], %r5; ret; }",
+    run_text(HEAD
+             "setp.lt.u32 %p1, %r0, 50; bar.red.popc.u32 %r5, 0, %p1;\n"
+             "bar.red.and.pred %p2, 0, %p1; bar.red.or.pred %p3, 0, %p1; bar.red.popc.u32 %r6, 0, !%p1;\n"
+             "selp.u32 %r7, 1000, 0, %p2; selp.u32 %r8, 2000, 0, %p3; add.u32 %r5, %r5, %r7;\n"
+             "add.u32 %r5, %r5, %r8; mad.lo.u32 %r5, %r6, 10000, %r5; st.global.u32 [%rd3], %r5; ret; }",
              1, 96, out);
     for (uint32_t i = 0; i < 96; i++)
         assert_int_equal(out[i], 50 + 2000 + 46 * 10000);
@@ -76,7 +79,8 @@ static void reductions(void **state)
 /* Nobody will come: said so instead of waiting for ever. */
 static void deadlock(void **state)
 {
-    struct ptx_fault fault = run_fault(HEAD "\nbar.sync 0, 128; ret; }", 1, 64, memory_alloc(4), PTX_FAULT_DEADLOCK);
+    struct ptx_fault fault =
+        run_fault(HEAD "\nbar.sync 0, 128; ret; }", 1, 64, memory_alloc(4), PTX_FAULT_DEADLOCK);
     assert_int_equal(fault.line, 9);
 }
 
@@ -89,20 +93,22 @@ static void bad_numbers(void **state)
 /* A sum over the block in dynamic shared memory behind static shared memory, in every one of many blocks. */
 static void many_blocks(void **state)
 {
-    static const char text[] =
-        HEADER ".extern .shared .align 16 .b8 room[];\n"
-               ".visible .entry main(.param .u64 memory) {\n"
-               ".reg .pred %p<2>; .reg .b32 %r<16>; .reg .b64 %rd<4>; .shared .align 4 .b8 first[20];\n"
-               "ld.param.u64 %rd1, [memory]; mov.u32 %r0, %tid.x; mov.u32 %r1, %ctaid.x; mul.wide.u32 %rd2, %r1, 4;\n"
-               "add.s64 %rd1, %rd1, %rd2; st.shared.u32 [first], %r1;\n"
-               "mov.u32 %r2, room; shl.b32 %r3, %r0, 2; add.u32 %r3, %r2, %r3; add.u32 %r4, %r0, %r1; st.shared.u32 [%r3], %r4;\n"
-               "mov.u32 %r5, 128;\n"
-               "LOOP: bar.sync 0; setp.ge.u32 %p1, %r0, %r5; @%p1 bra SKIP;\n"
-               "shl.b32 %r6, %r5, 2; add.u32 %r6, %r6, %r3; ld.shared.u32 %r7, [%r6]; ld.shared.u32 %r8, [%r3];\n"
-               "add.u32 %r8, %r8, %r7; st.shared.u32 [%r3], %r8;\n"
-               "SKIP: shr.u32 %r5, %r5, 1; setp.ne.u32 %p1, %r5, 0; @%p1 bra LOOP;\n"
-               "setp.ne.u32 %p1, %r0, 0; @%p1 exit; ld.shared.u32 %r8, [room]; ld.shared.u32 %r9, [first];\n"
-               "mad.lo.u32 %r8, %r9, 1000000, %r8; st.global.u32 [%rd1], %r8; }";
+    static const char text[] = HEADER
+        ".extern .shared .align 16 .b8 room[];\n"
+        ".visible .entry main(.param .u64 memory) {\n"
+        ".reg .pred %p<2>; .reg .b32 %r<16>; .reg .b64 %rd<4>; .shared .align 4 .b8 first[20];\n"
+        "ld.param.u64 %rd1, [memory]; mov.u32 %r0, %tid.x; mov.u32 %r1, %ctaid.x; mul.wide.u32 %rd2, %r1, "
+        "4;\n"
+        "add.s64 %rd1, %rd1, %rd2; st.shared.u32 [first], %r1;\n"
+        "mov.u32 %r2, room; shl.b32 %r3, %r0, 2; add.u32 %r3, %r2, %r3; add.u32 %r4, %r0, %r1; st.shared.u32 "
+        "[%r3], %r4;\n"
+        "mov.u32 %r5, 128;\n"
+        "LOOP: bar.sync 0; setp.ge.u32 %p1, %r0, %r5; @%p1 bra SKIP;\n"
+        "shl.b32 %r6, %r5, 2; add.u32 %r6, %r6, %r3; ld.shared.u32 %r7, [%r6]; ld.shared.u32 %r8, [%r3];\n"
+        "add.u32 %r8, %r8, %r7; st.shared.u32 [%r3], %r8;\n"
+        "SKIP: shr.u32 %r5, %r5, 1; setp.ne.u32 %p1, %r5, 0; @%p1 bra LOOP;\n"
+        "setp.ne.u32 %p1, %r0, 0; @%p1 exit; ld.shared.u32 %r8, [room]; ld.shared.u32 %r9, [first];\n"
+        "mad.lo.u32 %r8, %r9, 1000000, %r8; st.global.u32 [%rd1], %r8; }";
     struct ptx_module *module = compile(text);
     uint32_t *out = memory_alloc(300 * 4);
     struct ptx_launch launch = launch_of(module, "main", 300, 256, &out, sizeof out);
@@ -117,10 +123,14 @@ static void many_blocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(exchange, memory_fini),   cmocka_unit_test_teardown(exited, memory_fini),
-        cmocka_unit_test_teardown(parted, memory_fini),     cmocka_unit_test_teardown(arrive, memory_fini),
-        cmocka_unit_test_teardown(reductions, memory_fini), cmocka_unit_test_teardown(deadlock, memory_fini),
-        cmocka_unit_test_teardown(bad_numbers, memory_fini), cmocka_unit_test_teardown(many_blocks, memory_fini),
+        cmocka_unit_test_teardown(exchange, memory_fini),
+        cmocka_unit_test_teardown(exited, memory_fini),
+        cmocka_unit_test_teardown(parted, memory_fini),
+        cmocka_unit_test_teardown(arrive, memory_fini),
+        cmocka_unit_test_teardown(reductions, memory_fini),
+        cmocka_unit_test_teardown(deadlock, memory_fini),
+        cmocka_unit_test_teardown(bad_numbers, memory_fini),
+        cmocka_unit_test_teardown(many_blocks, memory_fini),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

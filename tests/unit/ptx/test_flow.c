@@ -3,11 +3,12 @@
 
 #include <stdlib.h>
 
-#define KERNEL                                                                                                         \
-    HEADER ".visible .entry main(.param .u64 memory) {\n"                                                              \
-           ".reg .pred %p<8>; .reg .b32 %r<32>; .reg .b64 %rd<16>;\n"                                                  \
-           "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %ctaid.x; mov.u32 %r2, %ntid.x; mov.u32 %r3, %tid.x;\n"          \
-           "mad.lo.u32 %r0, %r1, %r2, %r3; mul.wide.u32 %rd2, %r0, 4; add.s64 %rd3, %rd1, %rd2;\n"
+#define KERNEL                                                                                               \
+    HEADER                                                                                                   \
+        ".visible .entry main(.param .u64 memory) {\n"                                                       \
+        ".reg .pred %p<8>; .reg .b32 %r<32>; .reg .b64 %rd<16>;\n"                                           \
+        "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %ctaid.x; mov.u32 %r2, %ntid.x; mov.u32 %r3, %tid.x;\n"   \
+        "mad.lo.u32 %r0, %r1, %r2, %r3; mul.wide.u32 %rd2, %r0, 4; add.s64 %rd3, %rd1, %rd2;\n"
 
 static uint32_t collatz(uint32_t n)
 {
@@ -52,11 +53,12 @@ static void branch_tables(void **state)
 static void labels_in_blocks(void **state)
 {
     uint32_t *out = memory_alloc(32 * 4);
-    run_text(KERNEL "mov.u32 %r4, 0;\n"
-                    "{ .reg .pred p; LAB: add.u32 %r4, %r4, 1; setp.lt.u32 p, %r4, 5; @p bra LAB; }\n"
-                    "{ .reg .pred p; LAB: add.u32 %r4, %r4, 1; setp.lt.u32 p, %r4, 9; @p bra LAB; bra OUT; }\n"
-                    "mov.u32 %r4, 77;\n"
-                    "OUT: st.global.u32 [%rd3], %r4; ret; }",
+    run_text(KERNEL
+             "mov.u32 %r4, 0;\n"
+             "{ .reg .pred p; LAB: add.u32 %r4, %r4, 1; setp.lt.u32 p, %r4, 5; @p bra LAB; }\n"
+             "{ .reg .pred p; LAB: add.u32 %r4, %r4, 1; setp.lt.u32 p, %r4, 9; @p bra LAB; bra OUT; }\n"
+             "mov.u32 %r4, 77;\n"
+             "OUT: st.global.u32 [%rd3], %r4; ret; }",
              1, 32, out);
     for (uint32_t i = 0; i < 32; i++)
         assert_int_equal(out[i], 9);
@@ -74,15 +76,17 @@ static void guards(void **state)
         assert_int_equal(out[i], i < 7 ? 2 : 106);
 }
 
-#define FIBONACCI                                                                                                      \
-    ".func (.param .b32 result) fib(.param .b32 n) {\n"                                                                \
-    ".reg .pred %p; .reg .b32 %r<8>;\n"                                                                                \
-    "ld.param.u32 %r1, [n]; setp.lt.u32 %p, %r1, 2; @%p bra LEAF;\n"                                                   \
-    "add.u32 %r2, %r1, -1;\n"                                                                                          \
-    "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r2; call.uni (b), fib, (a); ld.param.b32 %r3, [b]; }\n"        \
-    "add.u32 %r2, %r1, -2;\n"                                                                                          \
-    "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r2; call.uni (b), fib, (a); ld.param.b32 %r4, [b]; }\n"        \
-    "add.u32 %r1, %r3, %r4;\n"                                                                                         \
+#define FIBONACCI                                                                                            \
+    ".func (.param .b32 result) fib(.param .b32 n) {\n"                                                      \
+    ".reg .pred %p; .reg .b32 %r<8>;\n"                                                                      \
+    "ld.param.u32 %r1, [n]; setp.lt.u32 %p, %r1, 2; @%p bra LEAF;\n"                                         \
+    "add.u32 %r2, %r1, -1;\n"                                                                                \
+    "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r2; call.uni (b), fib, (a); ld.param.b32 %r3, [b]; " \
+    "}\n"                                                                                                    \
+    "add.u32 %r2, %r1, -2;\n"                                                                                \
+    "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r2; call.uni (b), fib, (a); ld.param.b32 %r4, [b]; " \
+    "}\n"                                                                                                    \
+    "add.u32 %r1, %r3, %r4;\n"                                                                               \
     "LEAF: st.param.b32 [result], %r1; ret; }\n"
 
 /* Lanes are at different depths of the recursion most of the time. */
@@ -113,21 +117,22 @@ static void endless_recursion(void **state)
 
 static void pointers(void **state)
 {
-    static const char text[] =
-        HEADER ".func (.param .b32 r) one(.param .b32 a) { .reg .b32 %r; ld.param.b32 %r, [a]; add.u32 %r, %r, 1; "
-               "st.param.b32 [r], %r; ret; }\n"
-               ".func (.param .b32 r) two(.param .b32 a) { .reg .b32 %r; ld.param.b32 %r, [a]; shl.b32 %r, %r, 1; "
-               "st.param.b32 [r], %r; ret; }\n"
-               ".global .align 8 .u64 table[2] = {one, two};\n"
-               ".visible .entry main(.param .u64 memory) {\n"
-               ".reg .b32 %r<8>; .reg .b64 %rd<8>;\n"
-               "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.s64 %rd1, %rd1, %rd2;\n"
-               "and.b32 %r2, %r1, 1; mul.wide.u32 %rd3, %r2, 8; mov.u64 %rd4, table; add.s64 %rd4, %rd4, %rd3;\n"
-               "ld.global.u64 %rd5, [%rd4];\n"
-               "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r1;\n"
-               "shape: .callprototype (.param .b32 _) _ (.param .b32 _);\n"
-               "call (b), %rd5, (a), shape; ld.param.b32 %r3, [b]; }\n"
-               "st.global.u32 [%rd1], %r3; ret; }";
+    static const char text[] = HEADER
+        ".func (.param .b32 r) one(.param .b32 a) { .reg .b32 %r; ld.param.b32 %r, [a]; add.u32 %r, %r, 1; "
+        "st.param.b32 [r], %r; ret; }\n"
+        ".func (.param .b32 r) two(.param .b32 a) { .reg .b32 %r; ld.param.b32 %r, [a]; shl.b32 %r, %r, 1; "
+        "st.param.b32 [r], %r; ret; }\n"
+        ".global .align 8 .u64 table[2] = {one, two};\n"
+        ".visible .entry main(.param .u64 memory) {\n"
+        ".reg .b32 %r<8>; .reg .b64 %rd<8>;\n"
+        "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.s64 %rd1, %rd1, "
+        "%rd2;\n"
+        "and.b32 %r2, %r1, 1; mul.wide.u32 %rd3, %r2, 8; mov.u64 %rd4, table; add.s64 %rd4, %rd4, %rd3;\n"
+        "ld.global.u64 %rd5, [%rd4];\n"
+        "{ .param .b32 a; .param .b32 b; st.param.b32 [a], %r1;\n"
+        "shape: .callprototype (.param .b32 _) _ (.param .b32 _);\n"
+        "call (b), %rd5, (a), shape; ld.param.b32 %r3, [b]; }\n"
+        "st.global.u32 [%rd1], %r3; ret; }";
     uint32_t *out = memory_alloc(40 * 4);
     run_text(text, 1, 40, out);
     for (uint32_t i = 0; i < 40; i++)
@@ -156,13 +161,15 @@ static void bad_pointer(void **state)
 static void parameters(void **state)
 {
     static const char text[] =
-        HEADER ".func (.reg .b32 r) sum(.reg .b32 a, .reg .b64 b) { .reg .b32 t; cvt.u32.u64 t, b; add.u32 r, a, t; ret; }\n"
+        HEADER ".func (.reg .b32 r) sum(.reg .b32 a, .reg .b64 b) { .reg .b32 t; cvt.u32.u64 t, b; add.u32 "
+               "r, a, t; ret; }\n"
                ".func (.param .align 8 .b8 r[16]) swap(.param .align 8 .b8 a[16]) { .reg .b64 %rd<2>;\n"
                "ld.param.v2.u64 {%rd0, %rd1}, [a]; st.param.u64 [r], %rd1; st.param.u64 [r+8], %rd0; ret; }\n"
                ".func (.param .align 8 .b8 r[16]) other(.param .align 8 .b8 a[16]);\n"
                ".alias other, swap;\n"
                ".visible .entry main(.param .u64 memory) { .reg .b32 %r<4>; .reg .b64 %rd<8>;\n"
-               "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 16; add.s64 %rd1, %rd1, %rd2;\n"
+               "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 16; add.s64 %rd1, "
+               "%rd1, %rd2;\n"
                "cvt.u64.u32 %rd3, %r1; call (%r2), sum, (%r1, %rd3); cvt.u64.u32 %rd4, %r2;\n"
                "{ .param .align 8 .b8 a[16]; .param .align 8 .b8 b[16]; st.param.v2.u64 [a], {%rd3, %rd4};\n"
                "call (b), other, (a); ld.param.v2.u64 {%rd5, %rd6}, [b]; }\n"
@@ -178,15 +185,16 @@ static void parameters(void **state)
 /* The same function called by lanes that have parted, and exits inside of it. */
 static void exit_in_call(void **state)
 {
-    static const char text[] =
-        HEADER ".func leave(.param .b32 a) { .reg .pred %p; .reg .b32 %r; ld.param.b32 %r, [a]; and.b32 %r, %r, 1;\n"
-               "setp.eq.u32 %p, %r, 1; @%p exit; ret; }\n"
-               ".visible .entry main(.param .u64 memory) { .reg .pred %p; .reg .b32 %r<4>; .reg .b64 %rd<4>;\n"
-               "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.s64 %rd1, %rd1, %rd2;\n"
-               "setp.lt.u32 %p, %r1, 10; @%p bra LOW;\n"
-               "{ .param .b32 a; st.param.b32 [a], %r1; call leave, (a); } bra JOIN;\n"
-               "LOW: { .param .b32 a; st.param.b32 [a], %r1; call leave, (a); }\n"
-               "JOIN: st.global.u32 [%rd1], 1; ret; }";
+    static const char text[] = HEADER
+        ".func leave(.param .b32 a) { .reg .pred %p; .reg .b32 %r; ld.param.b32 %r, [a]; and.b32 %r, %r, 1;\n"
+        "setp.eq.u32 %p, %r, 1; @%p exit; ret; }\n"
+        ".visible .entry main(.param .u64 memory) { .reg .pred %p; .reg .b32 %r<4>; .reg .b64 %rd<4>;\n"
+        "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4; add.s64 %rd1, %rd1, "
+        "%rd2;\n"
+        "setp.lt.u32 %p, %r1, 10; @%p bra LOW;\n"
+        "{ .param .b32 a; st.param.b32 [a], %r1; call leave, (a); } bra JOIN;\n"
+        "LOW: { .param .b32 a; st.param.b32 [a], %r1; call leave, (a); }\n"
+        "JOIN: st.global.u32 [%rd1], 1; ret; }";
     uint32_t *out = memory_alloc(50 * 4);
     run_text(text, 1, 50, out);
     for (uint32_t i = 0; i < 50; i++)

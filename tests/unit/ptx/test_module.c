@@ -1,7 +1,8 @@
 /* What a module says of itself, its variables and their contents, and linking. */
 #include "support.h"
 
-static enum ptx_status link_all(const char *const *texts, size_t count, struct ptx_module **module, struct ptx_log *log)
+static enum ptx_status link_all(const char *const *texts, size_t count, struct ptx_module **module,
+                                struct ptx_log *log)
 {
     struct ptx_input inputs[4];
     struct ptx_options options = {.capability = 90};
@@ -26,11 +27,13 @@ static const void *contents(const struct ptx_module *module, const char *name)
 
 static void kernels(void **state)
 {
-    struct ptx_module *module =
-        compile(HEADER ".shared .align 16 .b8 both[100]; .func deep() { .local .b64 x[4]; st.shared.u32 [both], 1; ret; }\n"
-                       ".visible .entry first(.param .u8 a, .param .u64 b) .reqntid 8, 4 .minnctapersm 3 { .shared .b32 y; .local .b8 z[5];\n"
-                       "st.shared.u32 [y], 1; call deep; ret; }\n"
-                       ".visible .entry second() { ret; }");
+    struct ptx_module *module = compile(
+        HEADER
+        ".shared .align 16 .b8 both[100]; .func deep() { .local .b64 x[4]; st.shared.u32 [both], 1; ret; }\n"
+        ".visible .entry first(.param .u8 a, .param .u64 b) .reqntid 8, 4 .minnctapersm 3 { .shared .b32 y; "
+        ".local .b8 z[5];\n"
+        "st.shared.u32 [y], 1; call deep; ret; }\n"
+        ".visible .entry second() { ret; }");
     assert_int_equal(ptx_module_kernel_count(module), 2);
     const struct ptx_kernel *kernel = ptx_module_find_kernel(module, "first");
     assert_ptr_equal(kernel, ptx_module_kernel(module, 0));
@@ -52,18 +55,19 @@ static void kernels(void **state)
 
 static void initial_values(void **state)
 {
-    struct ptx_module *module = compile(
-        HEADER ".func f() { ret; }\n"
-               ".visible .global .align 8 .u32 words[4] = {1, -2, 0x10};\n"
-               ".global .f32 floats[3] = {1.5, 0f40000000, 3};\n"
-               ".const .align 8 .f64 number = 0d4000000000000000;\n"
-               ".global .u8 rows[2][3] = {{1, 2}, {3}};\n"
-               ".global .align 8 .u64 where[3] = {words, generic(words)+8, f};\n"
-               ".global .align 8 .b8 packed[16] = {1, 0, 0xFF(words), 0xFF00(words), 0xFF0000(words), 0xFF000000(words), 0xFF00000000(words), "
-               "0xFF0000000000(words), 0xFF000000000000(words), 0xFF00000000000000(words), 9};\n"
-               ".global .b8 text[] = {104, 105, 0};\n"
-               ".visible .global .align 256 .b8 zeros[1000];\n"
-               ".visible .entry k() { ret; }");
+    struct ptx_module *module =
+        compile(HEADER ".func f() { ret; }\n"
+                       ".visible .global .align 8 .u32 words[4] = {1, -2, 0x10};\n"
+                       ".global .f32 floats[3] = {1.5, 0f40000000, 3};\n"
+                       ".const .align 8 .f64 number = 0d4000000000000000;\n"
+                       ".global .u8 rows[2][3] = {{1, 2}, {3}};\n"
+                       ".global .align 8 .u64 where[3] = {words, generic(words)+8, f};\n"
+                       ".global .align 8 .b8 packed[16] = {1, 0, 0xFF(words), 0xFF00(words), "
+                       "0xFF0000(words), 0xFF000000(words), 0xFF00000000(words), "
+                       "0xFF0000000000(words), 0xFF000000000000(words), 0xFF00000000000000(words), 9};\n"
+                       ".global .b8 text[] = {104, 105, 0};\n"
+                       ".visible .global .align 256 .b8 zeros[1000];\n"
+                       ".visible .entry k() { ret; }");
     const uint32_t *words = contents(module, "words");
     assert_int_equal(words[0], 1);
     assert_int_equal(words[1], 0xfffffffe);
@@ -93,14 +97,18 @@ static void initial_values(void **state)
 }
 
 static const char *const halves[] = {
-    HEADER ".extern .func (.param .b32 r) twice(.param .b32 a);\n.extern .global .u32 base;\n"
-           ".weak .func (.param .b32 r) odd() { st.param.b32 [r], 1; ret; }\n.func hidden() { ret; }\n"
-           ".visible .entry main(.param .u64 memory) { .reg .b32 %r<8>; .reg .b64 %rd<2>; ld.param.u64 %rd1, [memory];\n"
-           "ld.global.u32 %r1, [base]; { .param .b32 a; .param .b32 b; st.param.b32 [a], %r1; call (b), twice, (a); ld.param.b32 %r2, [b];\n"
-           "call (b), odd, (); ld.param.b32 %r3, [b]; } add.u32 %r2, %r2, %r3; st.global.u32 [%rd1], %r2; ret; }",
-    HEADER ".visible .global .u32 base = 20;\n.visible .func (.param .b32 r) twice(.param .b32 a) { .reg .b32 %r;\n"
-           "ld.param.b32 %r, [a]; shl.b32 %r, %r, 1; st.param.b32 [r], %r; ret; }\n"
-           ".visible .func (.param .b32 r) odd() { st.param.b32 [r], 3; ret; }\n.func hidden() { ret; }",
+    HEADER
+    ".extern .func (.param .b32 r) twice(.param .b32 a);\n.extern .global .u32 base;\n"
+    ".weak .func (.param .b32 r) odd() { st.param.b32 [r], 1; ret; }\n.func hidden() { ret; }\n"
+    ".visible .entry main(.param .u64 memory) { .reg .b32 %r<8>; .reg .b64 %rd<2>; ld.param.u64 %rd1, "
+    "[memory];\n"
+    "ld.global.u32 %r1, [base]; { .param .b32 a; .param .b32 b; st.param.b32 [a], %r1; call (b), twice, (a); "
+    "ld.param.b32 %r2, [b];\n"
+    "call (b), odd, (); ld.param.b32 %r3, [b]; } add.u32 %r2, %r2, %r3; st.global.u32 [%rd1], %r2; ret; }",
+    HEADER
+    ".visible .global .u32 base = 20;\n.visible .func (.param .b32 r) twice(.param .b32 a) { .reg .b32 %r;\n"
+    "ld.param.b32 %r, [a]; shl.b32 %r, %r, 1; st.param.b32 [r], %r; ret; }\n"
+    ".visible .func (.param .b32 r) odd() { st.param.b32 [r], 3; ret; }\n.func hidden() { ret; }",
 };
 
 /* Names of one text are found in the other; a weak definition gives way; what is not visible stays apart. */
@@ -130,7 +138,8 @@ static void unresolved(void **state)
     assert_int_equal(link_all(twice, 2, &module, &log), PTX_INVALID);
     assert_non_null(strstr(log.error, "Multiple definition of"));
     ptx_log_fini(&log);
-    const char *const other[] = {halves[0], HEADER ".visible .global .u32 base;\n.visible .func twice() { ret; }"};
+    const char *const other[] = {halves[0],
+                                 HEADER ".visible .global .u32 base;\n.visible .func twice() { ret; }"};
     assert_int_equal(link_all(other, 2, &module, &log), PTX_INVALID);
     assert_non_null(strstr(log.error, "other parameters"));
     ptx_log_fini(&log);
@@ -157,8 +166,10 @@ static void logs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(kernels, memory_fini), cmocka_unit_test_teardown(initial_values, memory_fini),
-        cmocka_unit_test_teardown(linking, memory_fini), cmocka_unit_test_teardown(unresolved, memory_fini),
+        cmocka_unit_test_teardown(kernels, memory_fini),
+        cmocka_unit_test_teardown(initial_values, memory_fini),
+        cmocka_unit_test_teardown(linking, memory_fini),
+        cmocka_unit_test_teardown(unresolved, memory_fini),
         cmocka_unit_test_teardown(logs, memory_fini),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

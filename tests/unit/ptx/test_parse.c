@@ -15,10 +15,13 @@ static void refused(const char *text, enum ptx_status status, const char *needle
 static void refused_in_kernel(const char *body, const char *needle)
 {
     char text[2048];
-    snprintf(text, sizeof text,
-             HEADER ".global .u32 gvar; .func f(.param .b32 a) { ret; }\n.visible .entry main(.param .u64 memory) {\n"
-                    ".reg .pred %%p<4>; .reg .b16 %%h<4>; .reg .b32 %%r<4>; .reg .b64 %%rd<4>; .reg .f32 %%f<4>; .reg .f64 %%d<4>;\n%s\nret; }",
-             body);
+    snprintf(
+        text, sizeof text,
+        HEADER
+        ".global .u32 gvar; .func f(.param .b32 a) { ret; }\n.visible .entry main(.param .u64 memory) {\n"
+        ".reg .pred %%p<4>; .reg .b16 %%h<4>; .reg .b32 %%r<4>; .reg .b64 %%rd<4>; .reg .f32 %%f<4>; .reg "
+        ".f64 %%d<4>;\n%s\nret; }",
+        body);
     refused(text, PTX_INVALID, needle);
     const char *log;
     compile_error(text, &log);
@@ -57,7 +60,8 @@ static void unsupported(void **state)
     refused_in_kernel("shfl.up.b32 %r0, %r1, 1, 0;", ".sync");
     refused_in_kernel("add.sat.u32 %r0, %r1, %r2;", "add.sat.u32");
     refused_in_kernel("setp.lt.b32 %p0, %r1, %r2;", "setp.lt.b32");
-    refused_in_kernel("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f0}, {%r0}, {%r1}, {%f1};", "mma.sync");
+    refused_in_kernel("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%f0}, {%r0}, {%r1}, {%f1};",
+                      "mma.sync");
 }
 
 static void mismatched(void **state)
@@ -120,7 +124,8 @@ static void malformed(void **state)
     refused(HEADER ".global .u32 x; .global .u32 x;", PTX_INVALID, "Duplicate");
     refused(HEADER ".entry k() { ret; } .entry k() { ret; }", PTX_INVALID, "Duplicate");
     refused(HEADER ".const .b8 x[70000];", PTX_INVALID, "constant data");
-    refused(HEADER ".shared .b8 x[50000]; .entry k() { st.shared.u8 [x], 1; ret; }", PTX_INVALID, "too much shared data");
+    refused(HEADER ".shared .b8 x[50000]; .entry k() { st.shared.u8 [x], 1; ret; }", PTX_INVALID,
+            "too much shared data");
 }
 
 static void deep(void **state)
@@ -146,13 +151,14 @@ static void deep(void **state)
 /* Comments, debug information and what else a compiler leaves in its output. */
 static void ignored(void **state)
 {
-    module_free(compile("//\n/* a\n   comment */\n.version 8.3\n.target sm_90, debug\n.address_size 64\n"
-                        "\t.file\t1 \"/tmp/a.cu\"\n.file 2 \"b.cu\", 1234, 5678\n"
-                        ".visible .entry k() .maxntid 256, 1, 1 .minnctapersm 2 .pragma \"nounroll\"; {\n"
-                        ".loc\t1 7 3\n.loc 1 8 3, function_name $L__info_string0, inlined_at 1 5 2\n"
-                        ".pragma \"nounroll\";\n{\n.reg .b32 t;\nmov.u32 t, 1; // end\n}\n$L__tmp1:\nret;\n}\n"
-                        ".section .debug_str\n{\n$L__info_string0:\n.b8 95\n.b8 0\n}\n"
-                        ".section .debug_line { .b64 $L__tmp1 .b32 .debug_str+12 }\n"));
+    module_free(
+        compile("//\n/* a\n   comment */\n.version 8.3\n.target sm_90, debug\n.address_size 64\n"
+                "\t.file\t1 \"/tmp/a.cu\"\n.file 2 \"b.cu\", 1234, 5678\n"
+                ".visible .entry k() .maxntid 256, 1, 1 .minnctapersm 2 .pragma \"nounroll\"; {\n"
+                ".loc\t1 7 3\n.loc 1 8 3, function_name $L__info_string0, inlined_at 1 5 2\n"
+                ".pragma \"nounroll\";\n{\n.reg .b32 t;\nmov.u32 t, 1; // end\n}\n$L__tmp1:\nret;\n}\n"
+                ".section .debug_str\n{\n$L__info_string0:\n.b8 95\n.b8 0\n}\n"
+                ".section .debug_line { .b64 $L__tmp1 .b32 .debug_str+12 }\n"));
 }
 
 /* The end of the text is where its length says, or at a NUL. */
@@ -178,9 +184,9 @@ static void lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions),  cmocka_unit_test(unsupported), cmocka_unit_test(mismatched),
-        cmocka_unit_test(unknown),   cmocka_unit_test(malformed),   cmocka_unit_test(deep),
-        cmocka_unit_test(ignored),   cmocka_unit_test(lengths),
+        cmocka_unit_test(versions), cmocka_unit_test(unsupported), cmocka_unit_test(mismatched),
+        cmocka_unit_test(unknown),  cmocka_unit_test(malformed),   cmocka_unit_test(deep),
+        cmocka_unit_test(ignored),  cmocka_unit_test(lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

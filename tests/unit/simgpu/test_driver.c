@@ -71,7 +71,7 @@ static int fork_after_init(void)
                   ? 0
                   : 1);
     waitpid(pid, &status, 0);
-    return status;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
 }
 
 const struct fixture_process fixture_processes[] = {

@@ -219,6 +219,7 @@ static void after_a_fault_nothing_more_of_the_context_runs(void **state)
     CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     put_gate(gate, stream);
     CHECK(launch_store(gpu, (CUdeviceptr)(uintptr_t)word, 1, stream));
+    CHECK(cuMemsetD32Async((CUdeviceptr)(uintptr_t)word, 2, 1, stream));
     CHECK(launch_shape(find_function(gpu, "trap"), 1, 1, 0, NULL));
     CHECK_IS(cuStreamSynchronize(NULL), CUDA_ERROR_LAUNCH_FAILED);
     CHECK_IS(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED); /* the gate lets go by itself */

@@ -69,26 +69,32 @@ static void streams_do_not_wait_for_each_other_by_themselves(void **state)
     free_gate(gate);
 }
 
+/* The last to write says who waited: whoever did not is overwritten by those that come after the gate. */
 static void the_legacy_stream_and_blocking_streams_wait_for_each_other(void **state)
 {
     const struct gpu *gpu = *state;
-    CUstream blocking, free_running;
+    CUstream first, third, free_running;
+    struct timespec pause = {0, 10000000};
     struct gate gate = make_gate();
     CUdeviceptr words = make_words();
-    CHECK(cuStreamCreate(&blocking, 0));
+    CHECK(cuStreamCreate(&first, 0));
+    CHECK(cuStreamCreate(&third, 0));
     CHECK(cuStreamCreate(&free_running, CU_STREAM_NON_BLOCKING));
-    put_gate(gate, blocking);
-    CHECK(launch_store(gpu, words, 1, NULL));         /* waits for the gate */
-    CHECK(launch_store(gpu, words + 4, 2, blocking)); /* waits for the legacy stream */
+    put_gate(gate, first);
+    CHECK(launch_store(gpu, words, 1, first));
+    CHECK(launch_store(gpu, words, 2, NULL));
+    CHECK(launch_store(gpu, words, 3, third));
     CHECK_IS(cuStreamQuery(NULL), CUDA_ERROR_NOT_READY);
+    CHECK_IS(cuStreamQuery(third), CUDA_ERROR_NOT_READY);
     assert_int_equal(read_word(words, free_running), 0);
-    CHECK(cuStreamQuery(free_running));
+    nanosleep(&pause, NULL);
     open_gate(gate);
     CHECK(cuStreamSynchronize(NULL));
-    CHECK(cuStreamSynchronize(blocking));
-    assert_int_equal(read_word(words, NULL), 1);
-    assert_int_equal(read_word(words + 4, NULL), 2);
-    CHECK(cuStreamDestroy(blocking));
+    CHECK(cuStreamQuery(first));
+    CHECK(cuStreamQuery(third));
+    assert_int_equal(read_word(words, NULL), 3);
+    CHECK(cuStreamDestroy(first));
+    CHECK(cuStreamDestroy(third));
     CHECK(cuStreamDestroy(free_running));
     CHECK(cuMemFree(words));
     free_gate(gate);
@@ -142,6 +148,15 @@ static void each_thread_has_a_default_stream_of_its_own(void **state)
     assert_int_not_equal(other.own_id, 0);
     assert_int_not_equal(other.own_id, own);
     assert_int_not_equal(other.own_id, legacy);
+
+    /* And one in each context. */
+    CUcontext second, of_stream;
+    CHECK(cuCtxCreate_v2(&second, 0, 1));
+    CHECK(cuStreamGetCtx(CU_STREAM_PER_THREAD, &of_stream));
+    assert_ptr_equal(of_stream, second);
+    CHECK(cuCtxDestroy(second));
+    CHECK(cuStreamGetCtx(CU_STREAM_PER_THREAD, &of_stream));
+    assert_ptr_equal(of_stream, gpu->context);
 }
 
 static void an_event_marks_a_place_that_other_streams_wait_for(void **state)

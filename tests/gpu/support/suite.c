@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ struct progress {
 };
 
 static struct progress *progress;
-static enum outcome current_outcome;
+static _Atomic enum outcome current_outcome;
 
 void say(const char *format, ...)
 {
@@ -67,9 +68,13 @@ CUresult expect_result(const char *file, int line, const char *call, CUresult ex
     return actual;
 }
 
-/* Counts the case that runs now and leaves the next ones to a fresh process. */
+/* Counts the case that runs now and leaves the next ones to a fresh process. The first thread to come does
+ * it. */
 static _Noreturn void case_abandon(void)
 {
+    static atomic_flag abandoned = ATOMIC_FLAG_INIT;
+    while (atomic_flag_test_and_set(&abandoned))
+        pause();
     say("-- failed, cannot go on");
     progress->failed++;
     progress->finished++;

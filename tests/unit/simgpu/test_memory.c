@@ -1,8 +1,11 @@
 /* Memory of the simulated driver: allocating, copying, filling, asking. */
 #include "fixture.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "simgpu/api.h"
 
@@ -67,6 +70,55 @@ static void many_allocations_live_beside_each_other(void **state)
         assert_int_equal(value, i);
         CHECK(cuMemFree(memory[i]));
     }
+}
+
+static size_t resident_bytes(void)
+{
+    size_t pages = 0, resident = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    assert_int_equal(fscanf(statm, "%zu %zu", &pages, &resident), 2);
+    fclose(statm);
+    return resident * 4096;
+}
+
+static void freed_memory_goes_back_to_the_host(void **state)
+{
+    size_t before = resident_bytes();
+    for (int i = 0; i < 10; i++) {
+        CUdeviceptr memory;
+        CHECK(cuMemAlloc(&memory, 40 * MIB));
+        CHECK(cuMemsetD8(memory, 1, 40 * MIB));
+        CHECK(cuMemFree(memory));
+    }
+    assert_true(resident_bytes() < before + 60 * MIB);
+}
+
+static void *open_soon(void *word)
+{
+    struct timespec pause = {0, 10000000};
+    nanosleep(&pause, NULL);
+    open_gate((struct gate){word});
+    return NULL;
+}
+
+static void freeing_waits_for_the_work_that_uses_the_memory(void **state)
+{
+    const struct gpu *gpu = *state;
+    CUdeviceptr memory;
+    CUstream stream;
+    pthread_t opener;
+    struct gate gate = make_gate();
+    CHECK(cuMemAlloc(&memory, 4));
+    CHECK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    put_gate(gate, stream);
+    CHECK(launch_store(gpu, memory, 1, stream));
+    pthread_create(&opener, NULL, open_soon, gate.word);
+    CHECK(cuMemFree(memory));
+    CHECK(cuStreamQuery(stream));
+    CHECK(cuCtxSynchronize());
+    pthread_join(opener, NULL);
+    CHECK(cuStreamDestroy(stream));
+    free_gate(gate);
 }
 
 static void a_pitch_keeps_rows_aligned(void **state)
@@ -322,6 +374,8 @@ int main(int argc, char **argv)
         TEST(wrong_sizes_and_pointers_are_refused),
         TEST(a_range_is_known_from_any_address_in_it),
         TEST(many_allocations_live_beside_each_other),
+        TEST(freed_memory_goes_back_to_the_host),
+        TEST(freeing_waits_for_the_work_that_uses_the_memory),
         TEST(a_pitch_keeps_rows_aligned),
         TEST(managed_memory_is_touched_from_both_sides),
         TEST(memory_freed_in_a_stream_is_there_for_the_next_in_it),

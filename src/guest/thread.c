@@ -14,7 +14,7 @@ static void thread_end(void *object)
 {
     struct guest_thread *thread = object;
     if (current != thread)
-        return; /* forgotten after a fork */
+        return; /* forgotten after a fork, and freed */
     current = NULL;
     lane_close(thread);
     free(thread);
@@ -34,5 +34,11 @@ struct guest_thread *thread_self(void)
 
 void thread_forget(void)
 {
+    struct guest_thread *thread = current;
     current = NULL;
+    if (thread == NULL)
+        return;
+    free(thread->stream_record);
+    free(thread->stream_reply);
+    free(thread); /* its lane is not mapped here (MADV_DONTFORK); other threads' blocks are the parent's */
 }

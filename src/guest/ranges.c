@@ -2,13 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "base/reservation.h"
 #include "guest/lock.h"
-
-#ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000
-#endif
 
 /* Sorted by address. Programs have hundreds to some thousands of allocations, and allocate far more seldom
  * than they look up. */
@@ -102,75 +98,15 @@ bool ranges_is_shared(uint64_t address, uint64_t bytes)
     return ranges_find(address, bytes, &range) && range.shared;
 }
 
-/* Reserved so far: disjoint, sorted, neighbours merged. */
-struct span {
-    uint64_t start, end;
-};
 static struct {
     struct lock lock;
-    struct span *items;
-    size_t count, room;
+    struct reservations spans;
 } reserved;
-
-static bool reserve_gap(uint64_t start, uint64_t end)
-{
-    void *got = mmap((void *)(uintptr_t)start, end - start, PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (got == (void *)(uintptr_t)start)
-        return true;
-    if (got != MAP_FAILED)
-        munmap(got, end - start);
-    return false;
-}
-
-/* Replaces items [first, last) by one span. Under the lock; there is room for one more. */
-static void merge_spans(size_t first, size_t last, struct span span)
-{
-    memmove(&reserved.items[first + 1], &reserved.items[last],
-            (reserved.count - last) * sizeof *reserved.items);
-    reserved.count = reserved.count - (last - first) + 1;
-    reserved.items[first] = span;
-}
-
-/* Under the lock. */
-static bool reserve_missing(struct span want)
-{
-    if (reserved.count == reserved.room) {
-        size_t room = reserved.room ? reserved.room * 2 : 32;
-        struct span *items = realloc(reserved.items, room * sizeof *items);
-        if (items == NULL)
-            return false;
-        reserved.items = items;
-        reserved.room = room;
-    }
-    size_t first = 0;
-    while (first < reserved.count && reserved.items[first].end < want.start)
-        first++;
-    struct span whole = want;
-    uint64_t at = want.start;
-    size_t last = first;
-    for (; last < reserved.count && reserved.items[last].start <= want.end; last++) {
-        struct span held = reserved.items[last];
-        if (at < held.start && !reserve_gap(at, held.start))
-            return false;
-        if (held.start < whole.start)
-            whole.start = held.start;
-        if (held.end > at)
-            at = held.end;
-    }
-    if (at < want.end && !reserve_gap(at, want.end))
-        return false;
-    whole.end = at > want.end ? at : want.end;
-    merge_spans(first, last, whole);
-    return true;
-}
 
 bool reservation_take(uint64_t address, uint64_t bytes)
 {
-    const uint64_t page = 4096;
-    struct span want = {address & ~(page - 1), (address + bytes + page - 1) & ~(page - 1)};
     lock_take(&reserved.lock);
-    bool done = reserve_missing(want);
+    bool done = reservations_take(&reserved.spans, address, bytes);
     lock_give(&reserved.lock);
     return done;
 }

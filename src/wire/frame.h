@@ -18,7 +18,7 @@ enum frame_type {
     FRAME_ENDED,         /* worker: no call will be answered any more; text follows */
 };
 
-#define FRAME_MAX_LANES 4096u
+#define FRAME_MAX_LANES 1024u
 
 struct frame_header {
     uint32_t type;

@@ -27,6 +27,7 @@ enum call_flags {
     CALL_WORK = 1, /* puts work on the GPU: needs the grant */
     CALL_WAIT = 2, /* waits for the GPU */
     CALL_ENDS_CONTEXT = 4,
+    CALL_FREES = 8, /* memory may be gone afterwards */
 };
 
 struct call_entry {

@@ -1,12 +1,15 @@
 #include "worker/connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -16,7 +19,11 @@
 #include "worker/lane.h"
 #include "worker/segment.h"
 
-#define GREETINGS 16 /* a guest that proposes address ranges without end is not one of ours */
+#define GREETINGS  16 /* a guest that proposes address ranges without end is not one of ours */
+#define GREETING_S 10 /* nor is one that has nothing to say */
+
+/* How long the last word to a guest that takes nothing may delay the end. */
+#define LAST_WORD_MS 200
 
 static struct {
     int fd;
@@ -64,7 +71,13 @@ static bool is_local(int fd)
     return getsockname(fd, (struct sockaddr *)&address, &bytes) == 0 && address.ss_family == AF_UNIX;
 }
 
-bool connection_greet(int fd)
+static void limit_waiting(int fd, int option, time_t seconds, long milliseconds)
+{
+    struct timeval limit = {.tv_sec = seconds, .tv_usec = milliseconds * 1000};
+    setsockopt(fd, SOL_SOCKET, option, &limit, sizeof limit);
+}
+
+static bool greet(int fd)
 {
     struct guest_hello hello;
     for (int i = 0; i < GREETINGS; i++) {
@@ -99,6 +112,16 @@ bool connection_greet(int fd)
     return false;
 }
 
+bool connection_greet(int fd)
+{
+    limit_waiting(fd, SO_RCVTIMEO, GREETING_S, 0);
+    limit_waiting(fd, SO_SNDTIMEO, GREETING_S, 0);
+    bool greeted = greet(fd);
+    limit_waiting(fd, SO_RCVTIMEO, 0, 0);
+    limit_waiting(fd, SO_SNDTIMEO, 0, 0);
+    return greeted;
+}
+
 static bool send_frame(const struct frame_header *header, const void *body, int passed_fd)
 {
     pthread_mutex_lock(&connection.sending);
@@ -108,14 +131,31 @@ static bool send_frame(const struct frame_header *header, const void *body, int 
     return result == 0;
 }
 
+/* Over a stream: says why, to a guest that may have stopped listening, while another lane may be trying to
+ * tell it something. */
+static void say_last_word(const char *text)
+{
+    struct frame_header header = {.type = FRAME_ENDED, .bytes = (uint32_t)strlen(text) + 1};
+    struct timespec limit;
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_nsec += LAST_WORD_MS * 1000000L;
+    if (limit.tv_nsec >= 1000000000L) {
+        limit.tv_nsec -= 1000000000L;
+        limit.tv_sec++;
+    }
+    if (pthread_mutex_timedlock(&connection.sending, &limit) != 0)
+        return;
+    limit_waiting(connection.fd, SO_SNDTIMEO, 0, LAST_WORD_MS);
+    frame_write(connection.fd, &header, text, header.bytes);
+}
+
 void connection_end(const char *text)
 {
     if (connection.process != NULL) {
         snprintf(connection.process->text, sizeof connection.process->text, "%s", text);
         atomic_store_explicit(&connection.process->ended, 1, memory_order_release);
     } else if (connection.fd >= 0) {
-        struct frame_header header = {.type = FRAME_ENDED, .bytes = (uint32_t)strlen(text) + 1};
-        send_frame(&header, text, -1);
+        say_last_word(text);
     }
     log_info("ending: %s", text);
     _exit(0);
@@ -136,7 +176,9 @@ void connection_error(uint32_t lane, CUresult result)
 void connection_pass(int fd, uint64_t bytes)
 {
     struct frame_header header = {.type = FRAME_SEGMENT, .value = (uint32_t)(bytes >> 12)};
-    send_frame(&header, NULL, fd);
+    /* Without it the guest would wait for ever. */
+    if (!send_frame(&header, NULL, fd))
+        connection_end("the host could not pass shared memory to the program");
     close(fd);
 }
 
@@ -166,7 +208,7 @@ static bool open_lane(uint32_t id)
     }
     pthread_mutex_unlock(&connection.lanes_lock);
     if (lane == NULL) {
-        connection_end(refused ? "the program has more threads with CUDA calls than a worker serves"
+        connection_end(refused ? "the program has more threads with CUDA calls than the host serves"
                                : "the host has no memory for another thread of this program");
     }
     if (fd < 0)
@@ -209,12 +251,16 @@ static bool take_record(const struct frame_header *frame, uint8_t *buffer)
     memcpy(&header, buffer, sizeof header);
     pthread_mutex_lock(&connection.lanes_lock);
     struct lane *lane = find_lane(frame->lane);
+    /* One that is closing may free itself as soon as the lock is given. */
+    bool open = lane != NULL && !atomic_load(&lane->closing);
     pthread_mutex_unlock(&connection.lanes_lock);
-    /* A lane that is closing may free itself at any time. */
-    if (lane == NULL || atomic_load(&lane->closing) || header.bytes != frame->bytes)
-        return false;
-    lane_put(lane, &header, buffer);
-    return true;
+    return open && header.bytes == frame->bytes && lane_put(lane, &header, buffer);
+}
+
+bool connection_is_gone(void)
+{
+    struct pollfd look = {.fd = connection.fd, .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0;
 }
 
 void connection_serve(void)
@@ -238,7 +284,7 @@ void connection_serve(void)
             good = false;
         }
     }
-    if (!good)
+    if (!good && !connection_is_gone())
         log_warning("the guest broke the protocol");
     free(buffer);
 }

@@ -31,6 +31,9 @@ void connection_pass(int fd, uint64_t bytes);
 /* The lane's thread ends. */
 void connection_forget_lane(struct lane *lane);
 
+/* The guest has closed its side, or is dead, whatever of it is still to be read. */
+bool connection_is_gone(void);
+
 /* Memory is shared with this guest. */
 bool connection_shares_memory(void);
 

@@ -12,6 +12,8 @@
 #include "driver_api.h"
 #include "worker/call.h"
 #include "worker/connection.h"
+#include "worker/device_memory.h"
+#include "worker/payload.h"
 #include "worker/segment.h"
 #include "worker/turn.h"
 
@@ -117,6 +119,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
     CUresult result = entry->serve(call);
     if (ends_context)
         gate_contexts_unlock();
+    if (entry->flags & (CALL_ENDS_CONTEXT | CALL_FREES))
+        device_memory_changed();
     if (work)
         gate_exit(&lane->pass);
     gate_count_call(&lane->pass, work);
@@ -172,7 +176,7 @@ static void destroy(struct lane *lane)
     munmap(lane->shared, LANE_SEGMENT_BYTES);
     free(lane->record);
     free(lane->stream_reply);
-    free(lane->upload);
+    payload_drop(lane);
     free(lane);
 }
 
@@ -254,16 +258,22 @@ void lane_end(struct lane *lane)
     futex_wake_all(&lane->shared->doorbell);
 }
 
-void lane_put(struct lane *lane, const struct record_header *header, const uint8_t *record)
+bool lane_put(struct lane *lane, const struct record_header *header, const uint8_t *record)
 {
     uint32_t padding;
     uint64_t place = ring_place(lane->head, header->bytes, &padding);
-    while (place + header->bytes - atomic_load_explicit(&lane->shared->tail, memory_order_acquire) >
-           LANE_RING_BYTES)
+    for (unsigned rounds = 1;
+         place + header->bytes - atomic_load_explicit(&lane->shared->tail, memory_order_acquire) >
+         LANE_RING_BYTES;
+         rounds++) {
+        if (rounds % 256 == 0 && connection_is_gone())
+            return false;
         usleep(50);
+    }
     if (padding > 0)
         ring_pad(lane->shared, lane->head, padding);
     memcpy(lane->shared->ring + place % LANE_RING_BYTES, record, header->bytes);
     lane->head = place + header->bytes;
     lane_publish(lane->shared, lane->head);
+    return true;
 }

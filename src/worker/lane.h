@@ -46,8 +46,9 @@ struct lane *lane_create(uint32_t id, bool stream, int *fd);
 /* The guest's thread is gone: the lane's thread ends after what was sent, and frees the lane. */
 void lane_end(struct lane *lane);
 
-/* Stream: puts a record, already checked for its length, into the ring; waits while it is full. */
-void lane_put(struct lane *lane, const struct record_header *header, const uint8_t *record);
+/* Stream: puts a record, already checked for its length, into the ring; waits while it is full. False when
+ * the guest has gone meanwhile. */
+bool lane_put(struct lane *lane, const struct record_header *header, const uint8_t *record);
 
 /* Lane thread: publishes finished staging copies; waits for all when `all`. */
 void lane_poll_staging(struct lane *lane, bool all);

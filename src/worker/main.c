@@ -23,6 +23,7 @@
 #include "wire/handshake.h"
 #include "worker/connection.h"
 #include "worker/gate.h"
+#include "worker/host_memory.h"
 #include "worker/lane.h"
 #include "worker/serve.h"
 
@@ -107,6 +108,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     configure();
+    host_memory_offer_process();
     load_driver(driver_path);
     pthread_t thread;
     if (!gate_open(WORKER_FD_GRANT, WORKER_FD_CONTROL) ||

@@ -15,6 +15,9 @@ const uint8_t *payload_find(const struct call *call, uint64_t before_bytes, uint
 /* The payload has been used. */
 void payload_done(struct call *call, bool uploaded);
 
+/* What the lane holds of an upload is not wanted any more. */
+void payload_drop(struct lane *lane);
+
 /* The driver's loaders are given no length: they trust the image's own headers. True when those stay within
  * `bytes`: text ends with NUL, a fat binary or an ELF file is all there. */
 bool image_is_whole(const uint8_t *image, uint64_t bytes);

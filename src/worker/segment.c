@@ -8,10 +8,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/reservation.h"
 #include "driver_api.h"
+#include "worker/host_memory.h"
 
 #define PAGE_BYTES        4096ull
 #define SEGMENT_MAX_BYTES (1ull << 39)
+
+/* Where shared memory may lie: beyond the pages that a NULL pointer of ours may lead to. */
+#define ADDRESS_FIRST (1ull << 20)
+#define ADDRESS_END   (1ull << 47)
 
 struct segment {
     uint64_t address, bytes;
@@ -21,6 +27,9 @@ struct segment {
 static struct {
     pthread_mutex_t lock;
     uint64_t arena_base, arena_bytes;
+    /* Wherever a segment has ever been. No memory of the worker's own comes to lie there: a copy that was
+     * checked and is under way while another lane frees its segment finds nothing, not something else. */
+    struct reservations places;
     struct segment *items;
     size_t count, room;
 } segments = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -39,23 +48,16 @@ int segment_create_fd(const char *name, uint64_t bytes)
     return -1;
 }
 
-static void *reserve(uint64_t address, uint64_t bytes, int placement)
+static bool range_good(uint64_t address, uint64_t bytes)
 {
-    return mmap((void *)(uintptr_t)address, bytes, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | placement, -1, 0);
+    return address >= ADDRESS_FIRST && address < ADDRESS_END && bytes <= ADDRESS_END - address;
 }
 
 bool arena_claim(uint64_t base, uint64_t bytes)
 {
-    if (base % PAGE_BYTES != 0 || bytes % PAGE_BYTES != 0 || bytes == 0 || base + bytes < base ||
-        base + bytes > 1ull << 47)
+    if (base % PAGE_BYTES != 0 || bytes % PAGE_BYTES != 0 || bytes == 0 || !range_good(base, bytes) ||
+        !reservations_take(&segments.places, base, bytes))
         return false;
-    void *got = reserve(base, bytes, MAP_FIXED_NOREPLACE);
-    if (got != (void *)(uintptr_t)base) {
-        if (got != MAP_FAILED)
-            munmap(got, bytes);
-        return false;
-    }
     segments.arena_base = base;
     segments.arena_bytes = bytes;
     return true;
@@ -128,10 +130,18 @@ static bool forget(uint64_t address, uint64_t *bytes)
 
 static void unmap(uint64_t address, uint64_t bytes)
 {
-    if (in_arena(address))
-        reserve(address, bytes, MAP_FIXED);
-    else
-        munmap((void *)(uintptr_t)address, bytes);
+    reservation_place(address, bytes, true);
+}
+
+/* The place that a guest has chosen is free of segments and of the worker's own memory. Under the lock. */
+static bool take_place(uint64_t address, uint64_t bytes)
+{
+    size_t at = first_beyond(address);
+    if (at > 0 && address - segments.items[at - 1].address < segments.items[at - 1].bytes)
+        return false;
+    if (at < segments.count && segments.items[at].address - address < bytes)
+        return false;
+    return reservations_take(&segments.places, address, bytes);
 }
 
 /* Maps fd where the guest has it, or where it will have it, and notes it. */
@@ -141,14 +151,11 @@ static CUresult place(int fd, uint64_t *address, uint64_t bytes)
     bool chosen = *address != 0;
     pthread_mutex_lock(&segments.lock);
     uint64_t at = chosen ? *address : find_hole(bytes);
-    void *got = MAP_FAILED;
-    if (at != 0)
-        got = mmap((void *)(uintptr_t)at, bytes, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | (chosen ? MAP_FIXED_NOREPLACE : MAP_FIXED), fd, 0);
-    if (got != (void *)(uintptr_t)at || at == 0) {
-        if (got != MAP_FAILED)
-            munmap(got, bytes);
+    if (at == 0 || (chosen && !take_place(at, bytes))) {
         result = chosen ? CUDA_ERROR_ALREADY_MAPPED : CUDA_ERROR_OUT_OF_MEMORY;
+    } else if (mmap((void *)(uintptr_t)at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+               MAP_FAILED) {
+        result = CUDA_ERROR_OUT_OF_MEMORY;
     } else if (!note(at, bytes)) {
         unmap(at, bytes);
         result = CUDA_ERROR_OUT_OF_MEMORY;
@@ -161,8 +168,10 @@ static CUresult place(int fd, uint64_t *address, uint64_t bytes)
 CUresult segment_make(uint64_t *address, uint64_t *bytes, unsigned register_flags, int *fd)
 {
     if (*bytes == 0 || *bytes > SEGMENT_MAX_BYTES || *address % PAGE_BYTES != 0 ||
-        (*address != 0 && (in_arena(*address) || *address + *bytes > 1ull << 47)))
+        (*address != 0 && (in_arena(*address) || !range_good(*address, *bytes))))
         return CUDA_ERROR_INVALID_VALUE;
+    if (!host_memory_spares(*bytes))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     *bytes = (*bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
     *fd = segment_create_fd("vgpu-host-memory", *bytes);
     if (*fd < 0)

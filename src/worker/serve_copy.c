@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "driver_api.h"
 #include "wire/own_calls.h"
+#include "worker/device_memory.h"
 #include "worker/handle_map.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
@@ -20,6 +21,9 @@ CUresult serve_copy_to_device(struct call *call)
         return CUDA_ERROR_INVALID_HANDLE;
     if (request->bytes > call->tail_bytes)
         return CUDA_ERROR_INVALID_VALUE;
+    CUresult good = device_memory_check(request->device);
+    if (good != CUDA_SUCCESS)
+        return good;
     /* From pageable memory this returns when the data has been taken, so that the record can be overwritten.
      */
     return driver.cuMemcpyHtoDAsync_v2(request->device, call->tail, request->bytes, stream);
@@ -33,7 +37,9 @@ CUresult serve_copy_from_device(struct call *call)
         return CUDA_ERROR_INVALID_HANDLE;
     if (request->bytes > call->reply_room)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result;
+    CUresult result = device_memory_check(request->device);
+    if (result != CUDA_SUCCESS)
+        return result;
     if (stream == NULL) {
         result = driver.cuMemcpyDtoH_v2(call->reply, request->device, request->bytes);
     } else {
@@ -71,8 +77,10 @@ CUresult serve_copy_staged_to_device(struct call *call)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return slot_queued(lane, CUDA_ERROR_INVALID_HANDLE, NULL);
-    CUresult result = driver.cuMemcpyHtoDAsync_v2(request->device, slot_memory(lane, request->slot),
-                                                  request->bytes, stream);
+    CUresult result = device_memory_check(request->device);
+    if (result == CUDA_SUCCESS)
+        result = driver.cuMemcpyHtoDAsync_v2(request->device, slot_memory(lane, request->slot),
+                                             request->bytes, stream);
     return slot_queued(lane, result, stream);
 }
 
@@ -108,9 +116,9 @@ CUresult serve_copy_staged_from_device(struct call *call)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return CUDA_ERROR_INVALID_HANDLE;
+    CUresult result = device_memory_check(request->device);
     lane_poll_staging(lane, true);
     uint64_t started = 0, parts = (request->bytes + STAGING_SLOT_BYTES - 1) / STAGING_SLOT_BYTES;
-    CUresult result = CUDA_SUCCESS;
     for (uint64_t finished = 0; finished < parts && result == CUDA_SUCCESS; finished++) {
         while (started < parts && started < finished + STAGING_SLOTS && result == CUDA_SUCCESS) {
             uint32_t slot = request->slot + (uint32_t)started;
@@ -144,13 +152,16 @@ CUresult serve_copy_shared(struct call *call)
     uint64_t host = request->to_device ? request->source : request->destination;
     if (!segment_holds(host, request->bytes))
         return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = device_memory_check(request->to_device ? request->destination : request->source);
+    if (result != CUDA_SUCCESS)
+        return result;
     void *memory = (void *)(uintptr_t)host;
     if (request->synchronous && stream == NULL)
         return request->to_device ? driver.cuMemcpyHtoD_v2(request->destination, memory, request->bytes)
                                   : driver.cuMemcpyDtoH_v2(memory, request->source, request->bytes);
-    CUresult result = request->to_device
-                          ? driver.cuMemcpyHtoDAsync_v2(request->destination, memory, request->bytes, stream)
-                          : driver.cuMemcpyDtoHAsync_v2(memory, request->source, request->bytes, stream);
+    result = request->to_device
+                 ? driver.cuMemcpyHtoDAsync_v2(request->destination, memory, request->bytes, stream)
+                 : driver.cuMemcpyDtoHAsync_v2(memory, request->source, request->bytes, stream);
     if (result == CUDA_SUCCESS && request->synchronous)
         result = driver.cuStreamSynchronize(stream);
     return result;
@@ -163,6 +174,17 @@ static bool host_side_good(uint64_t address, size_t pitch, const CUDA_MEMCPY2D *
     if (copy->Height == 0 || pitch < copy->WidthInBytes || (rows > 0 && pitch > (UINT64_MAX >> 1) / rows))
         return false;
     return segment_holds(address, rows * pitch + copy->WidthInBytes);
+}
+
+/* One side of a rectangle: the driver is given no address that is not the guest's. */
+static CUresult side_check(CUmemorytype type, CUdeviceptr device, const void *host, size_t pitch,
+                           const CUDA_MEMCPY2D *copy)
+{
+    if (type == CU_MEMORYTYPE_DEVICE)
+        return device_memory_check(device);
+    return type == CU_MEMORYTYPE_HOST && host_side_good((uintptr_t)host, pitch, copy)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_VALUE;
 }
 
 CUresult serve_copy_rectangle(struct call *call)
@@ -183,13 +205,11 @@ CUresult serve_copy_rectangle(struct call *call)
     /* Only plain memory, its offsets already added by the guest, and host sides in shared memory. */
     copy.srcArray = copy.dstArray = NULL;
     copy.srcXInBytes = copy.srcY = copy.dstXInBytes = copy.dstY = 0;
-    bool good = (copy.srcMemoryType == CU_MEMORYTYPE_DEVICE ||
-                 (copy.srcMemoryType == CU_MEMORYTYPE_HOST &&
-                  host_side_good((uintptr_t)copy.srcHost, copy.srcPitch, &copy))) &&
-                (copy.dstMemoryType == CU_MEMORYTYPE_DEVICE ||
-                 (copy.dstMemoryType == CU_MEMORYTYPE_HOST &&
-                  host_side_good((uintptr_t)copy.dstHost, copy.dstPitch, &copy)));
-    CUresult result = good ? driver.cuMemcpy2DAsync_v2(&copy, stream) : CUDA_ERROR_INVALID_VALUE;
+    CUresult result = side_check(copy.srcMemoryType, copy.srcDevice, copy.srcHost, copy.srcPitch, &copy);
+    if (result == CUDA_SUCCESS)
+        result = side_check(copy.dstMemoryType, copy.dstDevice, copy.dstHost, copy.dstPitch, &copy);
+    if (result == CUDA_SUCCESS)
+        result = driver.cuMemcpy2DAsync_v2(&copy, stream);
     if (to_slot)
         return slot_queued(lane, result, stream);
     if (result == CUDA_SUCCESS && request->synchronous)

@@ -5,6 +5,7 @@
 #include "driver_api.h"
 #include "wire/own_calls.h"
 #include "worker/connection.h"
+#include "worker/device_memory.h"
 #include "worker/gate.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
@@ -45,8 +46,11 @@ CUresult serve_cuMemAllocPitch_v2(struct call *call)
 CUresult serve_cuMemFree_v2(struct call *call)
 {
     const struct request_cuMemFree_v2 *request = call->request;
+    CUresult result = device_memory_check(request->dptr);
+    if (result != CUDA_SUCCESS)
+        return result;
     int64_t bytes = request->dptr != 0 ? allocated_bytes(request->dptr) : 0;
-    CUresult result = driver.cuMemFree_v2(request->dptr);
+    result = driver.cuMemFree_v2(request->dptr);
     if (result == CUDA_SUCCESS)
         gate_count_memory(-bytes);
     return result;

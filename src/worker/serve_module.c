@@ -1,14 +1,39 @@
 #include "worker/serve.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "driver_api.h"
 #include "wire/own_calls.h"
 #include "worker/handle_map.h"
+#include "worker/host_memory.h"
 #include "worker/jit.h"
 #include "worker/lane.h"
 #include "worker/payload.h"
+
+/* Of all lanes together. */
+static _Atomic uint64_t uploads_bytes;
+
+void payload_drop(struct lane *lane)
+{
+    free(lane->upload);
+    atomic_fetch_sub(&uploads_bytes, lane->upload_room);
+    lane->upload = NULL;
+    lane->upload_bytes = lane->upload_room = 0;
+}
+
+static void make_upload_room(struct lane *lane, uint64_t bytes)
+{
+    payload_drop(lane);
+    uint64_t others = atomic_fetch_add(&uploads_bytes, bytes);
+    if (others <= UPLOAD_MAX_BYTES - bytes && host_memory_spares(bytes))
+        lane->upload = malloc(bytes);
+    if (lane->upload != NULL)
+        lane->upload_room = bytes;
+    else
+        atomic_fetch_sub(&uploads_bytes, bytes);
+}
 
 CUresult serve_upload(struct call *call)
 {
@@ -18,12 +43,8 @@ CUresult serve_upload(struct call *call)
         request->offset != (request->offset == 0 ? 0 : lane->upload_bytes) ||
         request->offset + call->tail_bytes > request->total_bytes)
         return CUDA_ERROR_INVALID_VALUE;
-    if (request->offset == 0) {
-        free(lane->upload);
-        lane->upload = malloc(request->total_bytes);
-        lane->upload_room = lane->upload != NULL ? request->total_bytes : 0;
-        lane->upload_bytes = 0;
-    }
+    if (request->offset == 0)
+        make_upload_room(lane, request->total_bytes);
     if (lane->upload == NULL || request->offset + call->tail_bytes > lane->upload_room)
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(lane->upload + request->offset, call->tail, call->tail_bytes);
@@ -42,11 +63,8 @@ const uint8_t *payload_find(const struct call *call, uint64_t before_bytes, uint
 
 void payload_done(struct call *call, bool uploaded)
 {
-    if (!uploaded)
-        return;
-    free(call->lane->upload);
-    call->lane->upload = NULL;
-    call->lane->upload_bytes = call->lane->upload_room = 0;
+    if (uploaded)
+        payload_drop(call->lane);
 }
 
 /* Library options that are plain numbers. False for any other. */

@@ -226,7 +226,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
         result = CUDA_ERROR_INVALID_VALUE;
     if (!result && !limit_is_supported(limit))
         result = CUDA_ERROR_UNSUPPORTED_LIMIT;
-    if (!result && limit == CU_LIMIT_STACK_SIZE && value > 512 * 1024)
+    if (!result && limit == CU_LIMIT_STACK_SIZE && value > (size_t)512 * 1024)
         result = CUDA_ERROR_INVALID_VALUE;
     if (result)
         return result;

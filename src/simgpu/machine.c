@@ -150,7 +150,7 @@ static enum vgpu_status parse_seed(struct machine *machine, struct vgpu_error *e
         return error_set(err, VGPU_ERR_USAGE,
                          "VGPU_SIM_SEED: '%.40s' is not a word of at most %d letters, digits, '-' and '_'",
                          seed, MACHINE_SEED_BYTES - 1);
-    strcpy(machine->seed, seed);
+    memcpy(machine->seed, seed, strlen(seed) + 1);
     return VGPU_OK;
 }
 

@@ -122,9 +122,10 @@ nvmlReturn_t nvml_answer_text(const char *text, char *out, unsigned int length)
 {
     if (!out)
         return NVML_ERROR_INVALID_ARGUMENT;
-    if (strlen(text) >= length)
+    size_t bytes = strlen(text) + 1;
+    if (bytes > length)
         return NVML_ERROR_INSUFFICIENT_SIZE;
-    strcpy(out, text);
+    memcpy(out, text, bytes);
     return NVML_SUCCESS;
 }
 

@@ -131,6 +131,24 @@ static uint32_t element(struct ptx_compiler *c, const struct instruction *in, co
     return part->plane;
 }
 
+/* The forms for one value of 32 or 64 bits that fills its register. A generic address that lies in the range
+ * seen last is a global one, so those go the same way. */
+static enum ptx_op access_op(const struct address *address, enum ptx_type type, unsigned count, unsigned bits,
+                             bool is_store)
+{
+    static const enum ptx_op shared[] = {PTX_OP_LD_SHARED_32, PTX_OP_ST_SHARED_32};
+    static const enum ptx_op global[] = {PTX_OP_LD_GLOBAL_32, PTX_OP_ST_GLOBAL_32};
+    if (address->is_kernel_param)
+        return PTX_OP_LD_PARAM;
+    if (count == 1 && bits >= 32 && bits == ptx_type_bits(type)) {
+        if (address->space == PTX_SPACE_SHARED && !address->wide)
+            return (enum ptx_op)(shared[is_store] + (bits == 64));
+        if (address->wide && (address->space == PTX_SPACE_GLOBAL || address->space == PTX_SPACE_GENERIC))
+            return (enum ptx_op)(global[is_store] + (bits == 64));
+    }
+    return is_store ? PTX_OP_ST : PTX_OP_LD;
+}
+
 static void decode_access(struct ptx_compiler *c, struct instruction *in, bool is_store)
 {
     bool policy = take_ordering(in);
@@ -140,6 +158,8 @@ static void decode_access(struct ptx_compiler *c, struct instruction *in, bool i
     take_ordering(in);
     decode_count(c, in, 2, policy ? 3 : 2);
     const struct operand *value = &in->operands[is_store ? 1 : 0], *where = &in->operands[is_store ? 0 : 1];
+    if (count == 1 && value->kind == OPERAND_VECTOR && value->count == 1)
+        value = &value->parts[0]; /* braces around one register */
     if (type == PTX_PRED || ptx_type_bits(type) / 8 * count > 32 ||
         (count > 1) != (value->kind == OPERAND_VECTOR) || (count > 1 && value->count != count))
         decode_mismatch(c, in);
@@ -156,10 +176,7 @@ static void decode_access(struct ptx_compiler *c, struct instruction *in, bool i
     for (unsigned i = 0; i < count; i++)
         planes[i] = element(c, in, count > 1 ? &value->parts[i] : value, type, is_store, &bits);
     uint32_t list = count > 1 ? list_add(c, planes, count) : planes[0];
-    struct ptx_insn *insn = emit(c, in,
-                                 is_store                  ? PTX_OP_ST
-                                 : address.is_kernel_param ? PTX_OP_LD_PARAM
-                                                           : PTX_OP_LD);
+    struct ptx_insn *insn = emit(c, in, access_op(&address, type, count, bits, is_store));
     insn->d = list;
     insn->a = address.base;
     insn->imm = address.offset;

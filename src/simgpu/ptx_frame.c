@@ -36,18 +36,11 @@ static uint64_t constant_value(const struct ptx_executor *x, const struct ptx_co
     }
 }
 
-/* The same for all lanes of a warp, except for the thread's position and what follows from the lane. */
-static uint64_t special_value(const struct ptx_warp *w, enum ptx_special special, unsigned lane)
+/* Those that are the same for all lanes of a warp. */
+static uint64_t uniform_value(const struct ptx_warp *w, enum ptx_special special)
 {
     const struct ptx_launch *launch = w->executor->launch;
-    uint32_t thread = w->id * PTX_LANES + lane;
     switch (special) {
-    case PTX_SPECIAL_TID_X:
-        return thread % launch->block[0];
-    case PTX_SPECIAL_TID_Y:
-        return thread / launch->block[0] % launch->block[1];
-    case PTX_SPECIAL_TID_Z:
-        return thread / launch->block[0] / launch->block[1];
     case PTX_SPECIAL_NTID_X:
     case PTX_SPECIAL_NTID_Y:
     case PTX_SPECIAL_NTID_Z:
@@ -60,8 +53,6 @@ static uint64_t special_value(const struct ptx_warp *w, enum ptx_special special
     case PTX_SPECIAL_NCTAID_Y:
     case PTX_SPECIAL_NCTAID_Z:
         return launch->grid[special - PTX_SPECIAL_NCTAID_X];
-    case PTX_SPECIAL_LANEID:
-        return lane;
     case PTX_SPECIAL_WARPID:
         return w->id;
     case PTX_SPECIAL_NWARPID:
@@ -72,16 +63,6 @@ static uint64_t special_value(const struct ptx_warp *w, enum ptx_special special
         return launch->sm_count ? launch->sm_count : 1;
     case PTX_SPECIAL_GRIDID:
         return launch->grid_id;
-    case PTX_SPECIAL_LANEMASK_EQ:
-        return 1u << lane;
-    case PTX_SPECIAL_LANEMASK_LE:
-        return (2ull << lane) - 1;
-    case PTX_SPECIAL_LANEMASK_LT:
-        return (1u << lane) - 1;
-    case PTX_SPECIAL_LANEMASK_GE:
-        return PTX_ALL_LANES << lane;
-    case PTX_SPECIAL_LANEMASK_GT:
-        return (uint32_t) ~((2ull << lane) - 1);
     case PTX_SPECIAL_DYNAMIC_SHARED:
         return launch->dynamic_shared_bytes;
     case PTX_SPECIAL_TOTAL_SHARED:
@@ -97,16 +78,64 @@ static uint64_t special_value(const struct ptx_warp *w, enum ptx_special special
     }
 }
 
+static uint32_t lane_value(enum ptx_special special, unsigned lane)
+{
+    switch (special) {
+    case PTX_SPECIAL_LANEMASK_EQ:
+        return 1u << lane;
+    case PTX_SPECIAL_LANEMASK_LE:
+        return (uint32_t)((2ull << lane) - 1);
+    case PTX_SPECIAL_LANEMASK_LT:
+        return (1u << lane) - 1;
+    case PTX_SPECIAL_LANEMASK_GE:
+        return PTX_ALL_LANES << lane;
+    case PTX_SPECIAL_LANEMASK_GT:
+        return (uint32_t) ~((2ull << lane) - 1);
+    default:
+        return lane;
+    }
+}
+
+/* One coordinate of each thread of the warp. */
+static void thread_positions(const struct ptx_warp *w, unsigned axis, uint32_t *out)
+{
+    const uint32_t *block = w->executor->launch->block;
+    uint32_t thread = w->id * PTX_LANES;
+    uint32_t at[3] = {thread % block[0], thread / block[0] % block[1], thread / block[0] / block[1]};
+    for (unsigned lane = 0; lane < PTX_LANES; lane++) {
+        out[lane] = at[axis];
+        if (++at[0] < block[0])
+            continue;
+        at[0] = 0;
+        if (++at[1] < block[1])
+            continue;
+        at[1] = 0;
+        at[2]++;
+    }
+}
+
 static void fill_special(const struct ptx_warp *w, uint8_t *plane, const struct ptx_constant *constant)
 {
+    enum ptx_special special = (enum ptx_special)constant->index;
+    bool by_lane = special == PTX_SPECIAL_LANEID ||
+                   (special >= PTX_SPECIAL_LANEMASK_EQ && special <= PTX_SPECIAL_LANEMASK_GT);
+    uint32_t values[PTX_LANES];
+    if (special <= PTX_SPECIAL_TID_Z) {
+        thread_positions(w, special - PTX_SPECIAL_TID_X, values);
+    } else if (by_lane) {
+        for (unsigned lane = 0; lane < PTX_LANES; lane++)
+            values[lane] = lane_value(special, lane);
+    } else {
+        fill(plane, constant->bits, uniform_value(w, special));
+        return;
+    }
     for (unsigned lane = 0; lane < PTX_LANES; lane++) {
-        uint64_t value = special_value(w, (enum ptx_special)constant->index, lane);
         if (constant->bits == 16)
-            ((uint16_t *)(void *)plane)[lane] = (uint16_t)value;
+            ((uint16_t *)(void *)plane)[lane] = (uint16_t)values[lane];
         else if (constant->bits == 32)
-            ((uint32_t *)(void *)plane)[lane] = (uint32_t)value;
+            ((uint32_t *)(void *)plane)[lane] = values[lane];
         else
-            ((uint64_t *)(void *)plane)[lane] = value;
+            ((uint64_t *)(void *)plane)[lane] = values[lane];
     }
 }
 

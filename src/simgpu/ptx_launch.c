@@ -49,7 +49,11 @@ static bool warp_start(struct ptx_executor *x, struct ptx_block *block, unsigned
 {
     struct ptx_warp *w = &block->warps[number];
     uint32_t first = number * PTX_LANES, threads = x->threads - first;
-    memset(w, 0, sizeof *w);
+    /* The other fragments stay as they are: none of them counts. */
+    w->fragment_count = 0;
+    w->delay = 0;
+    w->yields = false;
+    w->carry = 0;
     w->id = number;
     w->block = block;
     w->executor = x;

@@ -22,6 +22,7 @@
  *   LD, ST        a: base plane, imm: offset added to it, k[0]: enum ptx_space, k[1]: enum ptx_type in
  *                 memory, k[2]: count (1, 2, 4, 8), k[3]: bits of the register, k[4]: base is 64 bits wide;
  *                 d: the register's plane or, when the count is over 1, the index of a list of planes
+ *   LD_SHARED_n, LD_GLOBAL_n, ST_...    as LD and ST, for one value that fills its register
  *   LD_PARAM      as LD, from the launch's parameters at imm
  *   ATOM          as LD; k[5]: enum ptx_atom; b, c: operands; d: PTX_PLANE_NONE for red
  *   CP_ASYNC      a: shared base, imm: offset | bytes << 32, b: global base (64 bits), c: source size or
@@ -77,6 +78,8 @@
     PTX_FOR_FLOAT(X, COPYSIGN) PTX_FOR_FLOAT(X, TESTP) PTX_FOR_FLOAT(X, MATH)
 
 #define PTX_CONVERT_OPS(X) X(CVT) X(CVT_PACK)
+#define PTX_ACCESS_OPS(X) \
+    X(LD_SHARED_32) X(LD_SHARED_64) X(ST_SHARED_32) X(ST_SHARED_64) X(LD_GLOBAL_32) X(LD_GLOBAL_64) X(ST_GLOBAL_32) X(ST_GLOBAL_64)
 #define PTX_HALF_OPS(X) X(HALF1) X(HALF2) X(HALF3)
 
 #define PTX_MEMORY_OPS(X) \
@@ -90,7 +93,8 @@
 /* clang-format on */
 
 #define PTX_VECTOR_OPS(X)                                                                                    \
-    PTX_INTEGER_OPS(X) PTX_COMPARE_OPS(X) PTX_FLOAT_OPS(X) PTX_CONVERT_OPS(X) PTX_HALF_OPS(X)
+    PTX_INTEGER_OPS(X)                                                                                       \
+    PTX_COMPARE_OPS(X) PTX_FLOAT_OPS(X) PTX_CONVERT_OPS(X) PTX_HALF_OPS(X) PTX_ACCESS_OPS(X)
 #define PTX_SINGLE_OPS(X) PTX_MEMORY_OPS(X) PTX_FLOW_OPS(X) PTX_WARP_OPS(X)
 
 enum ptx_op {

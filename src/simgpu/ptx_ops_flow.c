@@ -271,7 +271,9 @@ void ptx_run_BAR(struct ptx_warp *w, const struct ptx_insn *i)
         return;
     }
     struct ptx_barrier_state *barrier = &w->block->barriers[number];
-    barrier->arrived += (uint32_t)__builtin_popcount(w->mask);
+    /* With a number of threads, a warp counts whole, whatever lanes of it are left. */
+    bool whole = expected && w->mask == w->live;
+    barrier->arrived += whole ? (uint32_t)PTX_LANES : (uint32_t)__builtin_popcount(w->mask);
     barrier->expected = expected;
     if (i->c != PTX_PLANE_NONE) {
         uint32_t yes = w->mask & predicate(w, i, i->c, i->k[1]);

@@ -15,6 +15,21 @@ static bool in_range(const struct ptx_range *range, uint64_t address, uint32_t b
     return range->bytes >= bytes && offset <= range->bytes - bytes && (range->writable || !write);
 }
 
+/* A range that reaches over the windows of the other spaces, without them. */
+static struct ptx_range outside_windows(struct ptx_range range, uint64_t address)
+{
+    const uint64_t first = PTX_WINDOW_FUNCTION, end = PTX_WINDOW_PARAM + (1ull << 32);
+    if (range.base < end && range.base + range.bytes > first) {
+        if (address < first) {
+            range.bytes = first - range.base;
+        } else {
+            range.bytes -= end - range.base;
+            range.base = end;
+        }
+    }
+    return range;
+}
+
 /* Looks the address up; the range becomes the hint of this instruction. */
 static bool find_range(struct ptx_warp *w, const struct ptx_insn *i, unsigned lane, uint64_t address,
                        uint32_t bytes, uint32_t align, bool write)
@@ -33,7 +48,7 @@ static bool find_range(struct ptx_warp *w, const struct ptx_insn *i, unsigned la
         ptx_fault_raise(w, i, lane, PTX_FAULT_ILLEGAL_ADDRESS, address, bytes, write);
         return false;
     }
-    *hint = found;
+    *hint = outside_windows(found, address);
     return true;
 }
 

@@ -63,6 +63,17 @@ static void arrive(void **state)
         assert_int_equal(out[i], i >= 32 && i < 64 ? i - 32 + 7 : 0);
 }
 
+/* With a number of threads, what is left of a warp counts as a whole one. */
+static void arrive_in_part(void **state)
+{
+    uint32_t *out = memory_alloc(64 * 4);
+    run_text(HEAD "and.b32 %r5, %r0, 31; setp.gt.u32 %p1, %r5, 20; @%p1 exit;\n"
+                  "bar.sync 2, 64; st.global.u32 [%rd3], 1; ret; }",
+             1, 60, out);
+    for (uint32_t i = 0; i < 60; i++)
+        assert_int_equal(out[i], i % 32 <= 20);
+}
+
 static void reductions(void **state)
 {
     uint32_t *out = memory_alloc(96 * 4);
@@ -127,6 +138,7 @@ int main(void)
         cmocka_unit_test_teardown(exited, memory_fini),
         cmocka_unit_test_teardown(parted, memory_fini),
         cmocka_unit_test_teardown(arrive, memory_fini),
+        cmocka_unit_test_teardown(arrive_in_part, memory_fini),
         cmocka_unit_test_teardown(reductions, memory_fini),
         cmocka_unit_test_teardown(deadlock, memory_fini),
         cmocka_unit_test_teardown(bad_numbers, memory_fini),

@@ -5,10 +5,10 @@
 
 #define KERNEL                                                                                               \
     HEADER                                                                                                   \
-        ".visible .entry main(.param .u64 memory) {\n"                                                       \
-        ".reg .pred %p<8>; .reg .b32 %r<32>; .reg .b64 %rd<16>;\n"                                           \
-        "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %ctaid.x; mov.u32 %r2, %ntid.x; mov.u32 %r3, %tid.x;\n"   \
-        "mad.lo.u32 %r0, %r1, %r2, %r3; mul.wide.u32 %rd2, %r0, 4; add.s64 %rd3, %rd1, %rd2;\n"
+    ".visible .entry main(.param .u64 memory) {\n"                                                           \
+    ".reg .pred %p<8>; .reg .b32 %r<32>; .reg .b64 %rd<16>;\n"                                               \
+    "ld.param.u64 %rd1, [memory]; mov.u32 %r1, %ctaid.x; mov.u32 %r2, %ntid.x; mov.u32 %r3, %tid.x;\n"       \
+    "mad.lo.u32 %r0, %r1, %r2, %r3; mul.wide.u32 %rd2, %r0, 4; add.s64 %rd3, %rd1, %rd2;\n"
 
 static uint32_t collatz(uint32_t n)
 {

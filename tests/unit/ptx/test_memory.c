@@ -48,6 +48,7 @@ static void vectors(void **state)
         "ld.global.v4.u32 {%r1, %r2, %r3, %r4}, [%rd3]; st.global.v4.u32 [%rd3+16], {%r4, %r3, %r2, %r1};\n"
         "ld.global.v2.u64 {%rd4, %rd5}, [%rd3]; st.global.v2.b64 [%rd3+32], {%rd5, %rd4};\n"
         "ld.global.v4.u8 {%h1, %h2, %h3, %h4}, [%rd3]; st.global.v4.u8 [%rd3+48], {%h4, %h3, %h2, %h1};\n"
+        "ld.global.b32 { %r9 }, [ %rd3 + 0 ]; st.global.b32 [ %rd3 + 52 ], { %r9 };\n"
         "ld.global.v2.f32 {%f1, _}, [%rd3+8]; st.global.v2.u32 [%rd3+56], {17, %r1}; ret; }",
         1, 33, memory);
     for (uint32_t i = 0; i < 33; i++) {
@@ -56,6 +57,7 @@ static void vectors(void **state)
             assert_int_equal(at[4 + n], (i * 16 + 3 - n) * 3);
         assert_int_equal(at[8], (i * 16 + 2) * 3);
         assert_int_equal(at[12], __builtin_bswap32(at[0]));
+        assert_int_equal(at[13], at[0]);
         assert_int_equal(at[14], 17);
         assert_int_equal(at[15], at[0]);
     }

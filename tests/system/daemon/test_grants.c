@@ -62,12 +62,12 @@ static void gpus_are_granted_independently(void **state)
 
 static void a_quantum_ends_a_grant(void **state)
 {
-    struct fixture *fixture = start(state, "--quantum=1ms");
+    struct fixture *fixture = start(state, "--quantum=300ms");
     int first = guest_open(fixture, "low-1");
     int second = guest_open(fixture, "low-2");
     guest_command(first, "w");
     guest_expect(first, "held");
-    guest_command(second, "w");
+    guest_command(second, "w"); /* before the quantum is over, most likely */
     guest_await(first, "revoked");
     guest_expect(second, "held");
     close(first);
@@ -180,6 +180,23 @@ static void processes_of_one_vm_share_its_grant(void **state)
     close(high);
 }
 
+static void a_process_that_dies_waiting_asks_no_more(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int holder = guest_open(fixture, "low-2");
+    int idle = guest_open(fixture, "low-1");
+    int asking = guest_open(fixture, "low-1");
+    guest_command(holder, "w");
+    guest_expect(holder, "held");
+    guest_command(asking, "w");
+    guest_expect(holder, "contended");
+    guest_command(asking, "x");
+    guest_expect(holder, "held"); /* idle is of the same VM, and has not asked */
+    close(holder);
+    close(idle);
+    close(asking);
+}
+
 static void the_last_process_to_drain_may_die_instead(void **state)
 {
     struct fixture *fixture = start(state, NULL);
@@ -209,8 +226,12 @@ static void messages_that_cross_do_no_harm(void **state)
     guest_expect(first, "held");
     guest_command(second, "w");
     guest_expect(first, "contended");
-    guest_command(first, "om"); /* old releases, and nonsense ... */
-    guest_command(first, "s");  /* ... a want that overtakes its release */
+    guest_command(first, "oma"); /* an old release, and nonsense */
+    char line[9000];
+    assert_true(guest_line(first, line, sizeof line));
+    for (int i = 0; i < 3; i++) /* the daemon has come round, and so read what was sent before */
+        json_decref(admin_ask(fixture, "{\"op\":\"state\"}"));
+    guest_command(first, "s"); /* a want that overtakes its release */
     guest_await(second, "contended");
     guest_command(second, "r");
     guest_expect(first,
@@ -412,6 +433,7 @@ int main(void)
         TEST(a_guest_that_dies_frees_the_gpu),
         TEST(a_revoke_ignored_for_too_long_ends_the_worker),
         TEST(processes_of_one_vm_share_its_grant),
+        TEST(a_process_that_dies_waiting_asks_no_more),
         TEST(the_last_process_to_drain_may_die_instead),
         TEST(messages_that_cross_do_no_harm),
         TEST(an_early_release_may_cross_a_revoke),

@@ -112,7 +112,7 @@ static enum vgpu_status state_path(const char *seed, char *path, size_t room, st
 {
     const char *dir = getenv("VGPU_SIM_STATE_DIR");
     if (!dir || !*dir)
-        dir = "/dev/shm";
+        dir = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     int length =
         snprintf(path, room, "%s/vgpu-sim-%u%s%s", dir, (unsigned int)geteuid(), *seed ? "-" : "", seed);
     if (length < 0 || (size_t)length >= room)

@@ -1,5 +1,6 @@
 /* What the processes of one simulated machine share: who uses which GPU, how much memory each holds, and how
- * busy it keeps the GPU. One file, ${VGPU_SIM_STATE_DIR:-/dev/shm}/vgpu-sim-<uid>[-<seed>], mapped by all.
+ * busy it keeps the GPU. One file, VGPU_SIM_STATE_DIR/vgpu-sim-<uid>[-<seed>] (/dev/shm by default, /tmp
+ * where that cannot be written), mapped by all.
  *
  * A process has one slot per GPU that it uses. All that is known about it stands in its own slots, so there
  * is nothing to repair when it is killed: its slots are recognised (pid and start time name a process

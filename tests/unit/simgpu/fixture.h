@@ -53,6 +53,7 @@ void wait_until_told(const char *what);
  *   load_misaligned(u64 p)            reads 4 bytes at p + 1
  *   trap()
  *   spin_until(u64 p, u32 value)      waits until *p is value
+ *   meet(u64 p, u32 blocks)           *p += 1 and waits until all blocks have done so; one thread a block
  *   shared_sum(u64 out, u32 n)        dynamic shared memory of n u32, *out = n
  * and the variable `counter` (u32, starts as 7). */
 extern const char fixture_ptx[];

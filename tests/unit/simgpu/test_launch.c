@@ -144,6 +144,20 @@ static void a_cooperative_grid_must_fit_on_the_gpu(void **state)
     CHECK(cuCtxSynchronize());
 }
 
+static void blocks_of_a_cooperative_grid_wait_for_each_other(void **state)
+{
+    const struct gpu *gpu = *state;
+    CUdeviceptr counter;
+    unsigned int blocks = 500, met = 0;
+    CHECK(cuMemAlloc(&counter, 4));
+    CHECK(cuMemsetD32(counter, 0, 1));
+    void *params[] = {&counter, &blocks};
+    CHECK(cuLaunchCooperativeKernel(find_function(gpu, "meet"), blocks, 1, 1, 1, 1, 1, 0, NULL, params));
+    CHECK(cuMemcpyDtoH(&met, counter, 4));
+    assert_int_equal(met, blocks);
+    CHECK(cuMemFree(counter));
+}
+
 /* --- faults --- */
 
 static void expect_broken(CUresult error, CUdeviceptr memory)
@@ -270,7 +284,7 @@ static void functions_tell_about_themselves(void **state)
     CHECK(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_BINARY_VERSION, gpu->add_one));
     assert_int_equal(value, 90);
     CHECK(cuModuleGetFunctionCount(&count, gpu->module));
-    assert_int_equal(count, 6);
+    assert_int_equal(count, 7);
     CUfunction none;
     CHECK_IS(cuModuleGetFunction(&none, gpu->module, "no_such"), CUDA_ERROR_NOT_FOUND);
 }
@@ -336,6 +350,7 @@ int main(int argc, char **argv)
         TEST(shapes_that_no_gpu_can_run_are_refused_at_the_call),
         TEST(more_shared_memory_needs_opting_in),
         TEST(a_cooperative_grid_must_fit_on_the_gpu),
+        TEST(blocks_of_a_cooperative_grid_wait_for_each_other),
         TEST(an_illegal_address_breaks_the_context_for_good_and_no_other),
         TEST(freed_memory_is_not_to_be_touched),
         TEST(host_memory_that_the_gpu_does_not_know_is_not_to_be_touched),

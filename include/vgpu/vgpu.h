@@ -42,6 +42,9 @@ struct vgpu_options {
 enum vgpu_status vgpu_open(const struct vgpu_options *options, struct vgpu **handle, struct vgpu_error *err);
 void vgpu_close(struct vgpu *handle); /* NULL is fine; rolls back what vgpu_begin() began */
 
+/* Reads the whole database and checks that it is well. VGPU_ERR_CORRUPT: it is not, the message says what. */
+enum vgpu_status vgpu_check_database(struct vgpu *handle, struct vgpu_error *err);
+
 /* Gives back an array that a function of this library returned. NULL is fine. */
 void vgpu_free(void *array);
 

@@ -75,6 +75,11 @@ void vgpu_close(struct vgpu *handle)
     free(handle);
 }
 
+enum vgpu_status vgpu_check_database(struct vgpu *handle, struct vgpu_error *err)
+{
+    return store_check(handle->store, err);
+}
+
 void vgpu_free(void *array)
 {
     free(array);

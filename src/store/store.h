@@ -29,6 +29,9 @@ struct store;
 enum vgpu_status store_open(const char *path, struct store **store, struct vgpu_error *err);
 void store_close(struct store *store); /* NULL is fine; rolls back */
 
+/* Reads all of it. VGPU_ERR_CORRUPT: it is not whole, the message has the first complaint. */
+enum vgpu_status store_check(struct store *store, struct vgpu_error *err);
+
 /* Who is written into the history of changes; without it getuid() and its name. */
 void store_set_actor(struct store *store, int64_t uid, const char *user_name);
 

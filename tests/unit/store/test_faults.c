@@ -418,6 +418,31 @@ static void a_crash_before_the_first_table_leaves_a_database_that_opens(void **s
     assert_done(fixture, try_register(fixture, "abc123"));
 }
 
+/* SQL by another hand, without the checks that the store switches on. */
+static void meddle(const struct fixture *fixture, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void a_check_finds_what_another_hand_broke(void **state)
+{
+    struct fixture *fixture = *state;
+    make_database(fixture);
+    assert_done(fixture, try_open(fixture));
+    assert_done(fixture, store_check(fixture->store, &fixture->err));
+    meddle(fixture, "UPDATE vms SET gpu_id = 77");
+    assert_int_equal(store_check(fixture->store, &fixture->err), VGPU_ERR_CORRUPT);
+    assert_non_null(strstr(fixture->err.message, "a row of vms refers to one of gpus that is not there"));
+    meddle(fixture, "UPDATE vms SET gpu_id = NULL");
+    assert_done(fixture, store_check(fixture->store, &fixture->err));
+    meddle(fixture, "PRAGMA ignore_check_constraints = ON; UPDATE vms SET priority = 7");
+    assert_int_equal(store_check(fixture->store, &fixture->err), VGPU_ERR_CORRUPT);
+    assert_non_null(strstr(fixture->err.message, "vms"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_bare, fixture_close)
@@ -428,6 +453,7 @@ int main(void)
         TEST(another_programs_database_is_left_alone),
         TEST(what_is_no_database_is_refused),
         TEST(a_damaged_database_is_said_to_be_so),
+        TEST(a_check_finds_what_another_hand_broke),
         TEST(an_empty_file_becomes_a_database),
         TEST(a_directory_that_cannot_be_made_is_named),
         TEST(a_locked_database_is_busy_and_then_goes_on),

@@ -149,6 +149,28 @@ static enum ptx_op access_op(const struct address *address, enum ptx_type type, 
     return is_store ? PTX_OP_ST : PTX_OP_LD;
 }
 
+static void check_param(struct ptx_compiler *c, const struct instruction *in, uint64_t offset, uint32_t bytes)
+{
+    const struct ptx_kernel *kernel = &c->builder.function->kernel;
+    if (offset > kernel->params_bytes || bytes > kernel->params_bytes - offset)
+        compile_fail(c, in->line, "the access goes beyond the kernel's parameters");
+    if (offset % bytes)
+        compile_fail(c, in->line, "the access to the kernel's parameters is misaligned");
+}
+
+/* A parameter of a kernel never changes: it is a constant of the launch. */
+static void emit_param(struct ptx_compiler *c, const struct instruction *in, uint32_t d, unsigned bits,
+                       enum ptx_type type, uint64_t offset)
+{
+    uint32_t a = plane_constant_of(c, PTX_CONSTANT_PARAM, bits, type, offset);
+    struct ptx_insn *insn = emit(c, in,
+                                 bits == 16   ? PTX_OP_MOV_16
+                                 : bits == 32 ? PTX_OP_MOV_32
+                                              : PTX_OP_MOV_64);
+    insn->d = d;
+    insn->a = a;
+}
+
 static void decode_access(struct ptx_compiler *c, struct instruction *in, bool is_store)
 {
     bool policy = take_ordering(in);
@@ -175,6 +197,12 @@ static void decode_access(struct ptx_compiler *c, struct instruction *in, bool i
             bits = operand_bits(&value->parts[i]);
     for (unsigned i = 0; i < count; i++)
         planes[i] = element(c, in, count > 1 ? &value->parts[i] : value, type, is_store, &bits);
+    if (address.is_kernel_param)
+        check_param(c, in, address.offset, ptx_type_bits(type) / 8 * count);
+    if (address.is_kernel_param && count == 1) {
+        emit_param(c, in, planes[0], bits, type, address.offset);
+        return;
+    }
     uint32_t list = count > 1 ? list_add(c, planes, count) : planes[0];
     struct ptx_insn *insn = emit(c, in, access_op(&address, type, count, bits, is_store));
     insn->d = list;
@@ -185,12 +213,6 @@ static void decode_access(struct ptx_compiler *c, struct instruction *in, bool i
     insn->k[2] = (uint8_t)count;
     insn->k[3] = (uint8_t)bits;
     insn->k[4] = address.wide;
-    if (address.is_kernel_param) {
-        const struct ptx_kernel *kernel = &c->builder.function->kernel;
-        if (address.offset > kernel->params_bytes ||
-            ptx_type_bits(type) / 8 * count > kernel->params_bytes - address.offset)
-            compile_fail(c, in->line, "the access goes beyond the kernel's parameters");
-    }
 }
 
 /* ---- atomics ----------------------------------------------------------------------------------- */

@@ -171,18 +171,38 @@ static uint32_t estimate_registers(const uint32_t *count)
     return estimate > 255 ? 255 : (uint32_t)estimate;
 }
 
-/* Special registers go last. */
-static void sort_constants(struct ptx_function *function)
+/* 0: the same for the whole launch, 1: for a warp of whatever block, 2: for a warp of this block. */
+static unsigned constant_class(const struct ptx_constant *constant)
 {
-    size_t first = 0;
-    for (size_t i = 0; i < function->constant_count; i++) {
+    if (constant->kind != PTX_CONSTANT_SPECIAL)
+        return 0;
+    switch (constant->index) {
+    case PTX_SPECIAL_CTAID_X:
+    case PTX_SPECIAL_CTAID_Y:
+    case PTX_SPECIAL_CTAID_Z:
+    case PTX_SPECIAL_SMID:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+static size_t gather_class(struct ptx_function *function, size_t first, unsigned class)
+{
+    for (size_t i = first; i < function->constant_count; i++) {
         struct ptx_constant constant = function->constants[i];
-        if (constant.kind == PTX_CONSTANT_SPECIAL)
+        if (constant_class(&constant) != class)
             continue;
         function->constants[i] = function->constants[first];
         function->constants[first++] = constant;
     }
-    function->special_first = first;
+    return first;
+}
+
+static void sort_constants(struct ptx_function *function)
+{
+    function->special_first = gather_class(function, 0, 0);
+    function->block_first = gather_class(function, function->special_first, 1);
 }
 
 void builder_end(struct ptx_compiler *c)

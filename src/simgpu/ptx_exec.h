@@ -52,6 +52,7 @@ struct ptx_warp {
     uint32_t carry; /* condition code, a bit per lane */
     uint32_t live;  /* lanes that have not exited */
     uint32_t id;
+    struct ptx_frame *kernel_frame; /* kept from block to block */
     unsigned fragment_count;
     struct ptx_fragment fragments[PTX_LANES]; /* the others */
     struct ptx_block *block;
@@ -75,6 +76,7 @@ struct ptx_block {
     uint8_t *shared;
     uint8_t *local;
     struct ptx_barrier_state barriers[PTX_BARRIERS];
+    uint32_t barriers_in_use; /* bits: somebody has arrived */
 };
 
 /* Of one launch; used by one thread. */
@@ -125,6 +127,8 @@ void ptx_fault_raise(struct ptx_warp *warp, const struct ptx_insn *insn, unsigne
 /* ptx_frame.c. NULL when out of memory. */
 struct ptx_frame *ptx_frame_take(struct ptx_warp *warp, const struct ptx_function *function);
 void ptx_frame_release(struct ptx_executor *executor, struct ptx_frame *frame);
+/* For the next block: the special registers that differ between blocks. */
+void ptx_frame_renew(struct ptx_warp *warp, struct ptx_frame *frame);
 void ptx_frame_free_all(struct ptx_executor *executor);
 
 /* ptx_ops_memory.c: the host address of each active lane's access, checked. Returns false after a fault. */

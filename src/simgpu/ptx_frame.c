@@ -22,6 +22,15 @@ static void fill(uint8_t *plane, unsigned bits, uint64_t value)
     }
 }
 
+static uint64_t param_value(const struct ptx_executor *x, const struct ptx_constant *constant)
+{
+    enum ptx_type type = (enum ptx_type)constant->index;
+    unsigned unused = 64 - ptx_type_bits(type);
+    uint64_t value = 0;
+    memcpy(&value, x->params + constant->value, ptx_type_bits(type) / 8);
+    return ptx_type_is_signed(type) ? (uint64_t)((int64_t)(value << unused) >> unused) : value;
+}
+
 static uint64_t constant_value(const struct ptx_executor *x, const struct ptx_constant *constant)
 {
     switch (constant->kind) {
@@ -31,6 +40,8 @@ static uint64_t constant_value(const struct ptx_executor *x, const struct ptx_co
         return x->kernel->shared_offset[constant->index] + constant->value;
     case PTX_CONSTANT_FUNCTION:
         return ptx_function_address(x->module->functions[constant->index]);
+    case PTX_CONSTANT_PARAM:
+        return param_value(x, constant);
     default:
         return constant->value;
     }
@@ -163,6 +174,13 @@ struct ptx_frame *ptx_frame_take(struct ptx_warp *w, const struct ptx_function *
         fill_special(w, frame->regs + function->constants[i].plane, &function->constants[i]);
     frame->parent = NULL;
     return frame;
+}
+
+void ptx_frame_renew(struct ptx_warp *w, struct ptx_frame *frame)
+{
+    const struct ptx_function *function = frame->function;
+    for (size_t i = function->block_first; i < function->constant_count; i++)
+        fill_special(w, frame->regs + function->constants[i].plane, &function->constants[i]);
 }
 
 void ptx_frame_release(struct ptx_executor *x, struct ptx_frame *frame)

@@ -77,6 +77,7 @@ enum ptx_constant_kind {
     PTX_CONSTANT_VARIABLE, /* address of variable `index`, plus value */
     PTX_CONSTANT_SHARED,   /* offset of shared variable `index` in the running kernel, plus value */
     PTX_CONSTANT_FUNCTION, /* address of function `index` in the function window */
+    PTX_CONSTANT_PARAM,    /* the kernel's parameter at offset `value`, of enum ptx_type `index` */
     PTX_CONSTANT_SPECIAL,  /* special register `index` */
 };
 
@@ -175,7 +176,8 @@ struct ptx_function {
     size_t code_count;
     struct ptx_constant *constants;
     size_t constant_count;
-    size_t special_first; /* constants from here on are special registers: filled anew for each activation */
+    size_t special_first; /* from here on special registers: filled for each activation */
+    size_t block_first;   /* from here on those that differ between blocks */
     uint32_t **lists;     /* operand lists of vector instructions and branch tables */
     size_t list_count;
     struct ptx_call *calls;

@@ -59,7 +59,11 @@ static bool warp_start(struct ptx_executor *x, struct ptx_block *block, unsigned
     w->executor = x;
     w->local = block->local + (size_t)first * x->local_bytes;
     w->live = threads >= PTX_LANES ? PTX_ALL_LANES : (1u << threads) - 1;
-    w->frame = ptx_frame_take(w, x->kernel);
+    if (w->kernel_frame)
+        ptx_frame_renew(w, w->kernel_frame);
+    else
+        w->kernel_frame = ptx_frame_take(w, x->kernel);
+    w->frame = w->kernel_frame;
     if (!w->frame)
         return fail(x, PTX_FAULT_NO_MEMORY);
     w->frame->lanes = w->live;
@@ -81,6 +85,7 @@ static bool block_start(struct ptx_executor *x, struct ptx_block *block, uint64_
     block->live = x->threads;
     for (unsigned i = 0; i < PTX_BARRIERS; i++)
         block->barriers[i] = (struct ptx_barrier_state){.all = 1};
+    block->barriers_in_use = 0;
     for (unsigned i = 0; i < x->warps_per_block; i++)
         if (!warp_start(x, block, i))
             return false;

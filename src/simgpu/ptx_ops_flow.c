@@ -252,12 +252,13 @@ static void complete_if_full(struct ptx_block *block, unsigned number)
                 deliver(&w->fragments[f], barrier);
     }
     *barrier = (struct ptx_barrier_state){.all = 1};
+    block->barriers_in_use &= ~(1u << number);
 }
 
 void ptx_barrier_check_all(struct ptx_block *block)
 {
-    for (unsigned number = 0; number < PTX_BARRIERS; number++)
-        complete_if_full(block, number);
+    for (uint32_t rest = block->barriers_in_use; rest; rest &= rest - 1)
+        complete_if_full(block, (unsigned)__builtin_ctz(rest));
 }
 
 void ptx_run_BAR(struct ptx_warp *w, const struct ptx_insn *i)
@@ -275,6 +276,7 @@ void ptx_run_BAR(struct ptx_warp *w, const struct ptx_insn *i)
     bool whole = expected && w->mask == w->live;
     barrier->arrived += whole ? (uint32_t)PTX_LANES : (uint32_t)__builtin_popcount(w->mask);
     barrier->expected = expected;
+    w->block->barriers_in_use |= 1u << number;
     if (i->c != PTX_PLANE_NONE) {
         uint32_t yes = w->mask & predicate(w, i, i->c, i->k[1]);
         barrier->popc += (uint32_t)__builtin_popcount(yes);

@@ -182,7 +182,7 @@ bool ptx_memory_resolve(struct ptx_warp *w, const struct ptx_insn *i, enum ptx_s
 static void load_plane(struct ptx_warp *w, void *d, enum ptx_type type, unsigned bits,
                        uint8_t *const *pointers, unsigned offset)
 {
-    unsigned width = ptx_type_bits(type);
+    unsigned width = ptx_type_bytes[type] * 8u;
     bool sign = ptx_type_is_signed(type);
     if (width == 8) {
         if (bits == 16) {
@@ -253,11 +253,6 @@ void ptx_run_LD_PARAM(struct ptx_warp *w, const struct ptx_insn *i)
     uint8_t *pointers[PTX_LANES];
     enum ptx_type type = (enum ptx_type)i->k[1];
     unsigned size = ptx_type_bytes[type], count = i->k[2];
-    if ((i->imm & (size * count - 1)) != 0) {
-        ptx_fault_raise(w, i, (unsigned)__builtin_ctz(w->mask), PTX_FAULT_MISALIGNED_ADDRESS, i->imm,
-                        size * count, false);
-        return;
-    }
     for (unsigned lane = 0; lane < PTX_LANES; lane++)
         pointers[lane] = w->executor->params + i->imm;
     const uint32_t *list = count > 1 ? w->frame->function->lists[i->d] : &i->d;

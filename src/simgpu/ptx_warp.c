@@ -33,7 +33,7 @@ void ptx_warp_exit(struct ptx_warp *w)
     while (frame) {
         struct ptx_frame *parent = frame->parent;
         frame->lanes &= ~mask;
-        if (!frame->lanes)
+        if (!frame->lanes && parent)
             ptx_frame_release(w->executor, frame);
         frame = parent;
     }

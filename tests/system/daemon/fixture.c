@@ -125,15 +125,25 @@ static void sockets_hand_over(const struct fixture *fixture)
     setenv("LISTEN_FDS", text, 1);
 }
 
+static char *test_program(const char *variable)
+{
+    char *path = getenv(variable);
+    if (!path) {
+        fprintf(stderr, "%s is not set: run this test through meson\n", variable);
+        _exit(127);
+    }
+    return path;
+}
+
 static _Noreturn void daemon_exec(const struct fixture *fixture, int stderr_fd)
 {
-    char *arguments[32] = {getenv("TEST_VGPUD"), "--config=/dev/null", "--gpu_rescan=0", "--driver=nvidia",
-                           "--log_level=debug"};
+    char *arguments[32] = {test_program("TEST_VGPUD"), "--config=/dev/null", "--gpu_rescan=0",
+                           "--driver=nvidia", "--log_level=debug"};
     size_t count = 5;
     char text[128];
     setenv("VGPU_RUN_DIR", fixture->run_dir, 1);
     setenv("VGPU_STATE_DIR", fixture->state_dir, 1);
-    setenv("VGPU_WORKER", getenv("TEST_WORKER"), 1);
+    setenv("VGPU_WORKER", test_program("TEST_WORKER"), 1);
     snprintf(text, sizeof text, "%s/notify", fixture->dir);
     setenv("NOTIFY_SOCKET", text, 1);
     setenv("SECRET_OF_THE_DAEMON", "1", 1);

@@ -101,14 +101,22 @@ static json_int_t bounded(uint64_t value)
     return value <= INT64_MAX ? (json_int_t)value : INT64_MAX;
 }
 
+static json_t *wait_percentile(const struct vm *vm, unsigned percent)
+{
+    uint64_t value_us;
+    return histogram_percentile(&vm->waits, percent, &value_us) ? json_integer(bounded(value_us))
+                                                                : json_null();
+}
+
 static json_t *vm_entry(const struct vm *vm, uint64_t now_us)
 {
     uint64_t memory_bytes;
     struct vm_totals sum = vm_sum(vm, now_us, &memory_bytes);
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "vm_uuid", vm->info.vm_uuid, "processes",
-                     (json_int_t)vm->process_count, "grants", bounded(sum.grants), "wait_us",
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "vm_uuid", vm->info.vm_uuid,
+                     "processes", (json_int_t)vm->process_count, "grants", bounded(sum.grants), "wait_us",
                      bounded(sum.wait_us), "hold_us", bounded(sum.hold_us), "calls", bounded(sum.calls),
-                     "gpu_calls", bounded(sum.gpu_calls), "device_memory_bytes", bounded(memory_bytes));
+                     "gpu_calls", bounded(sum.gpu_calls), "device_memory_bytes", bounded(memory_bytes),
+                     "wait_p50_us", wait_percentile(vm, 50), "wait_p99_us", wait_percentile(vm, 99));
 }
 
 char *admin_state_line(const struct admin_state_source *source)

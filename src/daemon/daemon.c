@@ -86,8 +86,10 @@ static void on_vm_reclassed(void *context, struct vm *vm)
     struct seat *seat;
     LIST_FOREACH(seat, &vm->seats, in_vm)
     {
-        sched_vm_set_class(&daemon->service.schedule.sched, &seat->sched, (enum sched_class)vm->info.priority,
-                           schedule_now_us());
+        struct sched *sched = &daemon->service.schedule.sched;
+        sched_vm_set_class(sched, &seat->sched, (enum sched_class)vm->info.priority, schedule_now_us());
+        if (seat->sched.paused != vm->info.paused)
+            sched_vm_set_paused(sched, &seat->sched, vm->info.paused, schedule_now_us());
     }
     schedule_arm(&daemon->service.schedule);
 }

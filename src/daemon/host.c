@@ -105,7 +105,7 @@ static enum vgpu_status apply_gpus(struct host *host, const struct vgpu_snapshot
 
 static void vm_update(struct host *host, struct vm *vm, const struct vgpu_vm *info)
 {
-    bool reclassed = vm->info.priority != info->priority;
+    bool reclassed = vm->info.priority != info->priority || vm->info.paused != info->paused;
     vm->info = *info;
     vm->gpu = info->gpu_id.known ? find_gpu(host, info->gpu_id.value) : NULL;
     if (reclassed)

@@ -2,6 +2,7 @@
 #ifndef VGPU_DAEMON_HOST_H
 #define VGPU_DAEMON_HOST_H
 
+#include "base/histogram.h"
 #include "sched/sched.h"
 
 #include <sys/queue.h>
@@ -40,15 +41,16 @@ struct vm {
     bool has_been_used; /* has had a guest process */
     bool removed;       /* not registered any more; goes when its last process has */
     struct vm_totals totals;
-    struct door *door; /* its socket file; NULL when it could not be made, or systemd made it */
+    struct histogram waits; /* for each grant, in microseconds */
+    struct door *door;      /* its socket file; NULL when it could not be made, or systemd made it */
 };
 
 /* What follows from a change. vm_removed may free the VM (vm_destroy). */
 struct host_actions {
     void (*vm_added)(void *context, struct vm *vm);
     void (*vm_removed)(void *context, struct vm *vm);
-    void (*vm_reclassed)(void *context, struct vm *vm);
-    void (*gpu_lost)(void *context, struct gpu *gpu); /* was online, is not */
+    void (*vm_reclassed)(void *context, struct vm *vm); /* its priority, or whether it is paused */
+    void (*gpu_lost)(void *context, struct gpu *gpu);   /* was online, is not */
 };
 
 struct host {

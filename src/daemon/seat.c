@@ -36,6 +36,8 @@ struct seat *seat_take(struct service *service, struct vm *vm, struct gpu *gpu)
     LIST_INSERT_HEAD(&vm->seats, seat, in_vm);
     LIST_INSERT_HEAD(&gpu->seats, seat, in_gpu);
     sched_vm_add(&service->schedule.sched, &gpu->sched, &seat->sched, (enum sched_class)vm->info.priority);
+    if (vm->info.paused)
+        sched_vm_set_paused(&service->schedule.sched, &seat->sched, true, schedule_now_us());
     return seat;
 }
 
@@ -75,6 +77,7 @@ static void seat_granted(void *context, struct sched_vm *vm, bool contended)
     seat->asked_us = SCHED_NEVER;
     seat->vm->totals.grants++;
     seat->vm->totals.wait_us += vm->granted_us - seat->granted_asked_us;
+    histogram_add(&seat->vm->waits, vm->granted_us - seat->granted_asked_us);
     seat->gpu->grants++;
     LIST_FOREACH(worker, &seat->workers, in_seat)
     {

@@ -19,7 +19,8 @@
  *              "generation": 17,            grants of this GPU since the daemon started
  *              "waiting": [{"vm_uuid": "def456", "priority": 1, "waiting_us": 300}]}],   next one first
  *    "vms": [{"vm_uuid": "abc123", "processes": 2, "grants": 17, "wait_us": 90000, "hold_us": 70000,
- *             "calls": 123456, "gpu_calls": 1000, "device_memory_bytes": 1048576}]}
+ *             "calls": 123456, "gpu_calls": 1000, "device_memory_bytes": 1048576,
+ *             "wait_p50_us": 300, "wait_p99_us": 2100}]}     of its grants; null before the first
  *   gpus: the GPUs that the daemon serves. vms: registered VMs that have had a guest process since it
  * started.
  *

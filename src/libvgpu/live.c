@@ -82,6 +82,18 @@ static bool read_gpu(const json_t *object, struct vgpu_live_gpu *gpu)
     return !reader.wrong && gpu_id <= INT32_MAX;
 }
 
+/* null, and a daemon of before this member: not known. */
+static struct vgpu_optional read_optional(struct reader *reader, const char *name)
+{
+    const json_t *value = json_object_get(reader->object, name);
+    struct vgpu_optional optional = {.known = json_is_integer(value)};
+    if (value != NULL && !optional.known && !json_is_null(value))
+        reader->wrong = true;
+    if (optional.known)
+        optional.value = json_integer_value(value);
+    return optional;
+}
+
 static bool read_vm(const json_t *object, struct vgpu_live_vm *vm)
 {
     struct reader reader = {.object = object};
@@ -93,6 +105,8 @@ static bool read_vm(const json_t *object, struct vgpu_live_vm *vm)
     vm->calls = read_count(&reader, "calls");
     vm->gpu_calls = read_count(&reader, "gpu_calls");
     vm->device_memory_bytes = read_count(&reader, "device_memory_bytes");
+    vm->wait_p50_us = read_optional(&reader, "wait_p50_us");
+    vm->wait_p99_us = read_optional(&reader, "wait_p99_us");
     return !reader.wrong;
 }
 

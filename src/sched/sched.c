@@ -143,6 +143,9 @@ static void queue_leave(struct sched_vm *vm)
 /* It asks: at the tail of its class, or, in an interrupted turn, with the wait that it has behind it. */
 static void vm_ask(struct sched *sched, struct sched_vm *vm)
 {
+    vm->wants_again = vm->paused;
+    if (vm->paused)
+        return;
     vm->asked_us = sched->now_us - vm->turn_waited_us;
     vm->place.order = sched->next_order++;
     queue_enter(sched, vm);
@@ -259,6 +262,21 @@ void sched_vm_set_class(struct sched *sched, struct sched_vm *vm, enum sched_cla
     gpu_review(sched, vm->gpu);
 }
 
+void sched_vm_set_paused(struct sched *sched, struct sched_vm *vm, bool paused, uint64_t now_us)
+{
+    time_set(sched, now_us);
+    vm->paused = paused;
+    if (paused && vm->state == SCHED_VM_WAITING) {
+        queue_leave(vm);
+        vm->wants_again = true;
+    }
+    if (paused && vm->state == SCHED_VM_HOLDING)
+        vm_revoke(sched, vm);
+    if (!paused && vm->state == SCHED_VM_IDLE && vm->wants_again)
+        vm_ask(sched, vm);
+    gpu_review(sched, vm->gpu);
+}
+
 void sched_vm_want(struct sched *sched, struct sched_vm *vm, uint64_t now_us)
 {
     time_set(sched, now_us);
@@ -286,10 +304,8 @@ void sched_vm_released(struct sched *sched, struct sched_vm *vm, uint64_t now_us
     vm->gpu->holder = NULL;
     vm->state = SCHED_VM_IDLE;
     vm->contended = false;
-    if (vm->wants_again) {
-        vm->wants_again = false;
+    if (vm->wants_again)
         vm_ask(sched, vm);
-    }
     gpu_review(sched, vm->gpu);
 }
 

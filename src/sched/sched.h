@@ -56,7 +56,8 @@ struct sched_vm {
     enum sched_class class;
     enum sched_vm_state state;
     bool contended;          /* while HOLDING: it has been told that others wait */
-    bool wants_again;        /* while REVOKING: it asked anew */
+    bool wants_again;        /* while REVOKING, or while paused: it has asked */
+    bool paused;             /* it asks in vain until it goes on */
     struct heap_node place;  /* in gpu->waiting[class] while WAITING; key: asked_us */
     uint64_t asked_us;       /* when it asked, put earlier by the waits of an interrupted turn */
     uint64_t granted_us;     /* while HOLDING or REVOKING */
@@ -98,6 +99,10 @@ void sched_vm_add(struct sched *sched, struct sched_gpu *gpu, struct sched_vm *v
 void sched_vm_remove(struct sched *sched, struct sched_vm *vm, uint64_t now_us);
 /* In any state. A waiting VM keeps the time that it has waited. */
 void sched_vm_set_class(struct sched *sched, struct sched_vm *vm, enum sched_class class, uint64_t now_us);
+
+/* Paused, a VM gets no grant: one that holds is revoked, one that waits leaves the queue, and what it asks is
+ * remembered until it goes on, when it asks anew, at the tail of its class. */
+void sched_vm_set_paused(struct sched *sched, struct sched_vm *vm, bool paused, uint64_t now_us);
 
 /* It has something to run. Nothing happens when it waits or holds already. */
 void sched_vm_want(struct sched *sched, struct sched_vm *vm, uint64_t now_us);

@@ -3,16 +3,28 @@
 #define VGPU_ADMIN_COMMANDS_H
 
 #include "admin/command.h"
+#include "admin/table.h"
 
 /* gpu_commands.c */
-command_run run_scan_gpus, run_list_gpus, run_show_gpu, run_assign_gpu;
+command_run run_scan_gpus, run_list_gpus, run_show_gpu, run_assign_gpu, run_unassign_gpu;
+extern const struct table_layout gpu_table;
 /* vm_list_commands.c */
 command_run run_list_vms, run_show_vm;
+extern const struct table_layout vm_table;
 /* vm_change_commands.c */
 command_run run_register_vm, run_update_vm, run_remove_vm;
+/* pool_commands.c */
+command_run run_list_pools, run_add_pool, run_remove_pool;
+extern const struct table_layout pool_table;
 /* status_command.c */
-command_run run_status, run_list_pools;
+command_run run_status;
 /* queue_commands.c */
-command_run run_queue, run_history;
+command_run run_queue;
+extern const struct table_layout queue_table;
+/* history_command.c */
+command_run run_history;
+extern const struct table_layout grant_table, change_table;
+/* file_commands.c */
+command_run run_export, run_import;
 
 #endif

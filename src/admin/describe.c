@@ -33,6 +33,11 @@ const char *describe_gpu_status(char buffer[DESCRIBE_BYTES], const struct vgpu_g
     return buffer;
 }
 
+enum text_style describe_gpu_style(const struct vgpu_gpu *gpu)
+{
+    return gpu->status == VGPU_GPU_ONLINE ? TEXT_GOOD : TEXT_BAD;
+}
+
 const char *describe_pools(char buffer[DESCRIBE_BYTES], const char *pools)
 {
     if (*pools == '\0')
@@ -98,7 +103,8 @@ static void print_field(FILE *out, const char *label, const char *value)
     fputc('\n', out);
 }
 
-void describe_gpu_block(FILE *out, const struct vgpu_snapshot *snapshot, const struct vgpu_gpu *gpu)
+void describe_gpu_block(FILE *out, bool colour, const struct vgpu_snapshot *snapshot,
+                        const struct vgpu_gpu *gpu)
 {
     char buffer[DESCRIBE_BYTES];
     struct vm_counts counts = snapshot_count_gpu_vms(snapshot, gpu->gpu_id);
@@ -107,7 +113,11 @@ void describe_gpu_block(FILE *out, const struct vgpu_snapshot *snapshot, const s
     fputc('\n', out);
     print_field(out, "PCI", describe_pci_address(gpu));
     print_field(out, "Pool", describe_pools(buffer, gpu->pools));
-    print_field(out, "Status", describe_gpu_status(buffer, gpu));
+    fputs("  Status: ", out);
+    text_style_begin(out, colour, describe_gpu_style(gpu));
+    text_put(out, describe_gpu_status(buffer, gpu), SIZE_MAX);
+    text_style_end(out, colour, describe_gpu_style(gpu));
+    fputc('\n', out);
     print_field(out, "Memory", describe_memory(buffer, gpu));
     print_field(out, "Utilization", describe_number(buffer, gpu->utilization_percent, "%"));
     print_field(out, "Temperature", describe_number(buffer, gpu->temperature_c, "°C"));

@@ -7,6 +7,7 @@
 #include <vgpu/vgpu.h>
 
 #include "admin/snapshot.h"
+#include "admin/text.h"
 
 #define DESCRIBE_BYTES 320
 
@@ -16,6 +17,7 @@ const char *describe_gpu_name(const struct vgpu_gpu *gpu);
 const char *describe_pci_address(const struct vgpu_gpu *gpu);
 /* "Online", "Offline (no driver is loaded for it)". */
 const char *describe_gpu_status(char buffer[DESCRIBE_BYTES], const struct vgpu_gpu *gpu);
+enum text_style describe_gpu_style(const struct vgpu_gpu *gpu);
 /* "A", "A, B (time-sliced)", "none". */
 const char *describe_pools(char buffer[DESCRIBE_BYTES], const char *pools);
 /* "80GB (45GB used, 35GB free)", "80GB (use unknown)", "unknown". */
@@ -29,7 +31,8 @@ const char *describe_count(char buffer[DESCRIBE_BYTES], size_t count, const char
 const char *describe_vm_counts(char buffer[DESCRIBE_BYTES], const struct vm_counts *counts);
 
 /* The block of the control panel that begins "GPU 0: ...", its lines indented by two. */
-void describe_gpu_block(FILE *out, const struct vgpu_snapshot *snapshot, const struct vgpu_gpu *gpu);
+void describe_gpu_block(FILE *out, bool colour, const struct vgpu_snapshot *snapshot,
+                        const struct vgpu_gpu *gpu);
 /* "GPU 0: NVIDIA H100 80GB PCIe | PCI: 0000:01:00.0 | Status: Online", a whole line. */
 void describe_gpu_line(FILE *out, const struct vgpu_gpu *gpu);
 

@@ -7,6 +7,7 @@
 #include "admin/command.h"
 #include "admin/help.h"
 #include "admin/text.h"
+#include "admin/watch.h"
 #include "base/error.h"
 #include "base/suggest.h"
 
@@ -61,16 +62,46 @@ static enum vgpu_status refuse_command(const char *typed, struct vgpu_error *err
                      quoted);
 }
 
-static enum vgpu_status run_command(const struct command *command, const struct arguments *arguments,
-                                    FILE *out, size_t width, struct vgpu_error *err)
+/* ---- Running ---- */
+
+struct run {
+    const struct command *command;
+    const struct arguments *arguments;
+    struct vgpu *vgpu;
+};
+
+/* watch_print */
+static enum vgpu_status run_once(void *context, FILE *out, const struct terminal *terminal,
+                                 struct vgpu_error *err)
 {
-    struct vgpu *vgpu = NULL;
-    enum vgpu_status status = vgpu_open(NULL, &vgpu, err);
+    const struct run *run = context;
+    struct command_context command_context = {
+        .arguments = run->arguments,
+        .vgpu = run->vgpu,
+        .out = out,
+        .width = terminal->width,
+        .colour = terminal->colour,
+        .output = arguments_output(run->arguments),
+        .name = run->command->name,
+        .watched = arguments_has(run->arguments, OPTION_WATCH),
+    };
+    return run->command->run(&command_context, err);
+}
+
+static enum vgpu_status run_command(const struct command *command, const struct arguments *arguments,
+                                    FILE *out, const struct terminal *terminal, FILE *errors,
+                                    struct vgpu_error *err)
+{
+    struct run run = {.command = command, .arguments = arguments};
+    enum vgpu_status status = vgpu_open(NULL, &run.vgpu, err);
     if (status != VGPU_OK)
         return status;
-    struct command_context context = {.arguments = arguments, .vgpu = vgpu, .out = out, .width = width};
-    status = command->run(&context, err);
-    vgpu_close(vgpu);
+    if (arguments_has(arguments, OPTION_WATCH))
+        status = watch_run(out, errors, arguments_number(arguments, OPTION_WATCH),
+                           arguments_output(arguments) == OUTPUT_JSON, run_once, &run, err);
+    else
+        status = run_once(&run, out, terminal, err);
+    vgpu_close(run.vgpu);
     return status;
 }
 
@@ -91,7 +122,8 @@ static bool is_word(const char *word, const char *long_form, const char *short_f
     return strcmp(word, long_form) == 0 || strcmp(word, short_form) == 0;
 }
 
-enum program_exit program_run(int argc, char *const *argv, FILE *out, size_t width, FILE *errors)
+enum program_exit program_run(int argc, char *const *argv, FILE *out, const struct terminal *terminal,
+                              FILE *errors)
 {
     struct vgpu_error err = {0};
     if (argc < 2) {
@@ -107,7 +139,7 @@ enum program_exit program_run(int argc, char *const *argv, FILE *out, size_t wid
         if (status == VGPU_OK && arguments.help)
             help_print_command(out, command);
         else if (status == VGPU_OK)
-            status = run_command(command, &arguments, out, width, &err);
+            status = run_command(command, &arguments, out, terminal, errors, &err);
     } else if (is_word(word, "--help", "-h") || (strcmp(word, "help") == 0 && argc == 2)) {
         help_print_overview(out);
     } else if (strcmp(word, "help") == 0) {

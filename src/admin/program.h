@@ -3,8 +3,9 @@
 #ifndef VGPU_ADMIN_PROGRAM_H
 #define VGPU_ADMIN_PROGRAM_H
 
-#include <stddef.h>
 #include <stdio.h>
+
+#include "admin/terminal.h"
 
 enum program_exit {
     PROGRAM_DONE = 0,
@@ -12,8 +13,9 @@ enum program_exit {
     PROGRAM_WRONG_USAGE = 2,
 };
 
-/* Runs the command line argv[1..argc-1]. What was asked for goes to out, which is width columns wide (0: no
- * terminal); an error is one line on errors: "vgpu-admin: <command>: what is wrong; what to do". */
-enum program_exit program_run(int argc, char *const *argv, FILE *out, size_t width, FILE *errors);
+/* Runs the command line argv[1..argc-1]. What was asked for goes to out, which is such a terminal or none; an
+ * error is one line on errors: "vgpu-admin: <command>: what is wrong; what to do". */
+enum program_exit program_run(int argc, char *const *argv, FILE *out, const struct terminal *terminal,
+                              FILE *errors);
 
 #endif

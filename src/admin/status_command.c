@@ -5,8 +5,9 @@
 
 #include "admin/commands.h"
 #include "admin/describe.h"
+#include "admin/document.h"
+#include "admin/listing.h"
 #include "admin/queue_lines.h"
-#include "admin/table.h"
 #include "admin/text.h"
 
 #define PANEL_WIDTH 80 /* as the requirement draws it */
@@ -18,30 +19,38 @@ static void print_rule(FILE *out, char of, size_t length)
     fputc('\n', out);
 }
 
-static void print_heading(FILE *out, const char *heading)
+static void print_heading(FILE *out, bool colour, const char *heading)
 {
-    fprintf(out, "%s\n", heading);
+    text_style_begin(out, colour, TEXT_HEADING);
+    fputs(heading, out);
+    text_style_end(out, colour, TEXT_HEADING);
+    fputc('\n', out);
     print_rule(out, '-', strlen(heading));
 }
 
-static void print_title(FILE *out, size_t width)
+static void print_title(FILE *out, bool colour, size_t width)
 {
     print_rule(out, '=', width);
-    fprintf(out, "%*sGPU Virtualization Control Panel\n", width < PANEL_WIDTH ? 0 : 20, "");
+    fprintf(out, "%*s", width < PANEL_WIDTH ? 0 : 20, "");
+    text_style_begin(out, colour, TEXT_HEADING);
+    fputs("GPU Virtualization Control Panel", out);
+    text_style_end(out, colour, TEXT_HEADING);
+    fputc('\n', out);
     print_rule(out, '=', width);
 }
 
-static void print_gpus(FILE *out, const struct vgpu_snapshot *snapshot, const struct vgpu_error *note)
+static void print_gpus(FILE *out, bool colour, const struct vgpu_snapshot *snapshot,
+                       const struct vgpu_error *note)
 {
     fputc('\n', out);
-    print_heading(out, "Physical GPUs:");
+    print_heading(out, colour, "Physical GPUs:");
     if (snapshot->gpu_count == 0)
         fputs("None known; look for GPUs with 'vgpu-admin scan-gpus'\n", out);
     describe_note(out, note);
     for (size_t i = 0; i < snapshot->gpu_count; i++) {
         if (i > 0)
             fputc('\n', out);
-        describe_gpu_block(out, snapshot, &snapshot->gpus[i]);
+        describe_gpu_block(out, colour, snapshot, &snapshot->gpus[i]);
     }
 }
 
@@ -69,10 +78,10 @@ static void print_class(FILE *out, size_t width, const struct vgpu_snapshot *sna
     fputc('\n', out);
 }
 
-static void print_pools(FILE *out, size_t width, const struct vgpu_snapshot *snapshot)
+static void print_pools(FILE *out, bool colour, size_t width, const struct vgpu_snapshot *snapshot)
 {
     fputc('\n', out);
-    print_heading(out, "Pool Summary:");
+    print_heading(out, colour, "Pool Summary:");
     for (size_t i = 0; i < snapshot->pool_count; i++) {
         const struct vgpu_pool *pool = &snapshot->pools[i];
         char gpus[DESCRIBE_BYTES];
@@ -85,72 +94,72 @@ static void print_pools(FILE *out, size_t width, const struct vgpu_snapshot *sna
     }
 }
 
-static void print_queue(const struct command_context *context, size_t width,
-                        const struct vgpu_snapshot *snapshot)
+/* What the panel shows. Without the daemon or the driver the rest is there all the same. */
+struct panel {
+    struct vgpu_snapshot snapshot;
+    struct vgpu_error driver_note; /* why values of GPUs are not known; empty where they are */
+    struct vgpu_live live;
+    struct vgpu_error daemon_note; /* why the queue is not known; empty where it is */
+};
+
+static void print_queue(FILE *out, bool colour, size_t width, const struct panel *panel)
 {
-    struct vgpu_live live = {0};
-    struct vgpu_error why = {0};
-    FILE *out = context->out;
-    enum vgpu_status status = vgpu_get_live(context->vgpu, &live, &why);
     fputc('\n', out);
-    print_heading(out, "Queue:");
-    if (status == VGPU_OK) {
-        queue_print_lines(out, width, snapshot, &live);
-        vgpu_live_fini(&live);
+    print_heading(out, colour, "Queue:");
+    if (panel->daemon_note.message[0] == '\0') {
+        queue_print_lines(out, width, &panel->snapshot, &panel->live);
     } else {
-        text_put(out, why.message, SIZE_MAX);
+        text_put(out, panel->daemon_note.message, SIZE_MAX);
         fputc('\n', out);
     }
 }
 
-/* GPUs and configuration without the daemon; what the daemon or the driver cannot say is said to be unknown,
- * and the panel is printed all the same. */
-enum vgpu_status run_status(const struct command_context *context, struct vgpu_error *err)
+static void print_panel(const struct command_context *context, const struct panel *panel)
 {
     size_t width = context->width > 0 ? context->width : PANEL_WIDTH;
-    struct vgpu_snapshot snapshot = {0};
-    struct vgpu_error note;
     FILE *out = context->out;
-    enum vgpu_status status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
-    if (status != VGPU_OK)
-        return status;
-    snapshot_refresh(context->vgpu, &snapshot, &note);
-    print_title(out, width < PANEL_WIDTH ? width : PANEL_WIDTH);
-    print_gpus(out, &snapshot, &note);
-    print_pools(out, width, &snapshot);
+    print_title(out, context->colour, width < PANEL_WIDTH ? width : PANEL_WIDTH);
+    print_gpus(out, context->colour, &panel->snapshot, &panel->driver_note);
+    print_pools(out, context->colour, width, &panel->snapshot);
     fputs("\nUnregistered VMs: 0 known\n  (no hypervisor is asked for its VMs)\n", out);
-    print_queue(context, width, &snapshot);
-    vgpu_snapshot_fini(&snapshot);
-    return VGPU_OK;
+    print_queue(out, context->colour, width, panel);
 }
 
-static const struct table_column pool_columns[] = {
-    {.heading = "POOL"},
-    {.heading = "GPUS", .narrowest = 10},
-    {.heading = "VMS", .align = TABLE_RIGHT},
-    {.heading = "HIGH", .align = TABLE_RIGHT},
-    {.heading = "MEDIUM", .align = TABLE_RIGHT},
-    {.heading = "LOW", .align = TABLE_RIGHT},
-};
-
-enum vgpu_status run_list_pools(const struct command_context *context, struct vgpu_error *err)
+static enum vgpu_status print_panel_json(const struct command_context *context, const struct panel *panel,
+                                         struct vgpu_error *err)
 {
-    struct vgpu_snapshot snapshot = {0};
-    enum vgpu_status status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
+    const struct vgpu_snapshot *snapshot = &panel->snapshot;
+    bool has_live = panel->daemon_note.message[0] == '\0';
+    json_t *pools = json_array();
+    json_t *queue = json_array();
+    for (size_t i = 0; i < snapshot->pool_count; i++)
+        json_array_append_new(pools, document_pool(snapshot, &snapshot->pools[i]));
+    for (size_t i = 0; i < panel->live.gpu_count; i++)
+        json_array_append_new(queue, document_queue(snapshot, &panel->live.gpus[i]));
+    return document_print(context,
+                          json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
+                                    document_gpus(snapshot, snapshot->gpus, snapshot->gpu_count), "pools",
+                                    pools, "vms", document_vms(snapshot->vms, snapshot->vm_count), "daemon",
+                                    has_live ? document_daemon(&panel->live) : json_null(), "queue", queue,
+                                    "driver_note", document_text(panel->driver_note.message), "daemon_note",
+                                    document_text(panel->daemon_note.message)),
+                          err);
+}
+
+enum vgpu_status run_status(const struct command_context *context, struct vgpu_error *err)
+{
+    struct panel panel = {.live = {.pid = 0}};
+    enum vgpu_status status = vgpu_get_snapshot(context->vgpu, &panel.snapshot, err);
     if (status != VGPU_OK)
         return status;
-    struct table *table = table_create(pool_columns, sizeof pool_columns / sizeof pool_columns[0]);
-    for (size_t i = 0; i < snapshot.pool_count; i++) {
-        char gpus[DESCRIBE_BYTES];
-        const struct vgpu_pool *pool = &snapshot.pools[i];
-        table_addf(table, "%c", pool->pool);
-        table_add(table, describe_pool_gpus(gpus, &snapshot, pool->pool));
-        table_addf(table, "%" PRIu32, pool->vm_count);
-        for (int priority = VGPU_PRIORITY_HIGH; priority >= VGPU_PRIORITY_LOW; priority--)
-            table_addf(table, "%" PRIu32, pool->vm_count_by_priority[priority]);
-    }
-    status = table_print(table, context->out, context->width, err);
-    table_destroy(table);
-    vgpu_snapshot_fini(&snapshot);
+    snapshot_refresh(context->vgpu, &panel.snapshot, &panel.driver_note);
+    if (vgpu_get_live(context->vgpu, &panel.live, &panel.daemon_note) == VGPU_OK)
+        panel.daemon_note.message[0] = '\0';
+    if (context->output == OUTPUT_JSON)
+        status = print_panel_json(context, &panel, err);
+    else
+        print_panel(context, &panel);
+    vgpu_live_fini(&panel.live);
+    vgpu_snapshot_fini(&panel.snapshot);
     return status;
 }

@@ -1,38 +1,118 @@
 #include "admin/table.h"
 
+#include <ctype.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "admin/text.h"
 #include "base/error.h"
 
 #define GAP 2 /* spaces between columns */
 
+struct cell {
+    char *text; /* owned */
+    enum text_style style;
+};
+
 struct table {
-    const struct table_column *columns;
-    size_t column_count;
-    char **cells; /* row by row; owned */
+    const struct table_layout *layout;
+    struct cell *cells; /* row by row; owned */
     size_t cell_count;
     size_t cell_room;
     bool failed; /* a cell could not be stored */
 };
 
-/* How one column comes out on this terminal. */
-struct layout {
-    size_t width;
-    bool shown;
+/* The columns that are printed, left to right. */
+struct plan {
+    struct {
+        size_t column; /* index in the layout */
+        size_t width;
+    } shown[TABLE_MAX_COLUMNS];
+    size_t count;
 };
 
-struct table *table_create(const struct table_column *columns, size_t column_count)
+/* ---- Names of columns ---- */
+
+const char *table_column_name(char name[TABLE_NAME_BYTES], const struct table_column *column)
+{
+    size_t length = 0;
+    for (const char *letter = column->heading; *letter != '\0' && length + 1 < TABLE_NAME_BYTES; letter++)
+        name[length++] = *letter == ' ' ? '-' : (char)tolower((unsigned char)*letter);
+    name[length] = '\0';
+    return name;
+}
+
+/* The column whose name is the first length bytes of word; the count of columns: there is none. */
+static size_t find_column(const struct table_layout *layout, const char *word, size_t length)
+{
+    char name[TABLE_NAME_BYTES];
+    size_t i = 0;
+    for (; i < layout->column_count; i++) {
+        table_column_name(name, &layout->columns[i]);
+        if (strlen(name) == length && strncasecmp(name, word, length) == 0)
+            break;
+    }
+    return i;
+}
+
+static enum vgpu_status refuse_column(const struct table_layout *layout, const char *word, size_t length,
+                                      struct vgpu_error *err)
+{
+    char typed[64];
+    char quoted[TEXT_QUOTE_BYTES];
+    char name[TABLE_NAME_BYTES];
+    char known[300] = "";
+    snprintf(typed, sizeof typed, "%.*s", (int)(length < sizeof typed ? length : sizeof typed - 1), word);
+    for (size_t i = 0; i < layout->column_count; i++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
+                 table_column_name(name, &layout->columns[i]));
+    }
+    return error_set(err, VGPU_ERR_USAGE, "there is no column %s; choose among %s", text_quote(quoted, typed),
+                     known);
+}
+
+/* plan may be NULL. */
+static enum vgpu_status choose_columns(const struct table_layout *layout, const char *columns,
+                                       struct plan *plan, struct vgpu_error *err)
+{
+    bool taken[TABLE_MAX_COLUMNS] = {false};
+    size_t count = 0;
+    for (const char *word = columns;; word++) {
+        size_t length = strcspn(word, ",");
+        size_t column = find_column(layout, word, length);
+        if (column == layout->column_count)
+            return refuse_column(layout, word, length, err);
+        if (taken[column])
+            return error_set(err, VGPU_ERR_USAGE, "the column '%.*s' stands twice; name it once", (int)length,
+                             word);
+        taken[column] = true;
+        if (plan != NULL)
+            plan->shown[count++].column = column;
+        word += length;
+        if (*word == '\0')
+            break;
+    }
+    if (plan != NULL)
+        plan->count = count;
+    return VGPU_OK;
+}
+
+enum vgpu_status table_check_columns(const struct table_layout *layout, const char *columns,
+                                     struct vgpu_error *err)
+{
+    return choose_columns(layout, columns, NULL, err);
+}
+
+/* ---- Filling ---- */
+
+struct table *table_create(const struct table_layout *layout)
 {
     struct table *table = calloc(1, sizeof *table);
-    if (table != NULL) {
-        table->columns = columns;
-        table->column_count = column_count;
-    }
+    if (table != NULL)
+        table->layout = layout;
     return table;
 }
 
@@ -41,18 +121,18 @@ void table_destroy(struct table *table)
     if (table == NULL)
         return;
     for (size_t i = 0; i < table->cell_count; i++)
-        free(table->cells[i]);
+        free(table->cells[i].text);
     free(table->cells);
     free(table);
 }
 
-void table_add(struct table *table, const char *text)
+void table_add_styled(struct table *table, enum text_style style, const char *text)
 {
     if (table == NULL || table->failed)
         return;
     if (table->cell_count == table->cell_room) {
         size_t room = table->cell_room == 0 ? 64 : table->cell_room * 2;
-        char **cells = realloc(table->cells, room * sizeof *cells);
+        struct cell *cells = realloc(table->cells, room * sizeof *cells);
         if (cells == NULL) {
             table->failed = true;
             return;
@@ -64,7 +144,12 @@ void table_add(struct table *table, const char *text)
     if (copy == NULL)
         table->failed = true;
     else
-        table->cells[table->cell_count++] = copy;
+        table->cells[table->cell_count++] = (struct cell){.text = copy, .style = style};
+}
+
+void table_add(struct table *table, const char *text)
+{
+    table_add_styled(table, TEXT_PLAIN, text);
 }
 
 void table_addf(struct table *table, const char *format, ...)
@@ -82,106 +167,126 @@ void table_addf(struct table *table, const char *format, ...)
     }
 }
 
-static size_t line_width(const struct layout *layout, size_t column_count)
+/* ---- Printing ---- */
+
+static size_t line_width(const struct plan *plan)
 {
     size_t width = 0;
-    for (size_t i = 0; i < column_count; i++)
-        if (layout[i].shown)
-            width += layout[i].width + (width > 0 ? GAP : 0);
+    for (size_t i = 0; i < plan->count; i++)
+        width += plan->shown[i].width + (i > 0 ? GAP : 0);
     return width;
 }
 
-/* Leaves out the most optional column that is still shown. False when there is none. */
-static bool drop_column(const struct table *table, struct layout *layout)
+/* Leaves out the most optional column. False when there is none. */
+static bool drop_column(const struct table_layout *layout, struct plan *plan)
 {
-    size_t best = table->column_count;
-    for (size_t i = 0; i < table->column_count; i++) {
-        if (!layout[i].shown || table->columns[i].optional == 0)
-            continue;
-        if (best == table->column_count || table->columns[i].optional > table->columns[best].optional)
+    size_t best = plan->count;
+    int most = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        int optional = layout->columns[plan->shown[i].column].optional;
+        if (optional > most) {
+            most = optional;
             best = i;
+        }
     }
-    if (best == table->column_count)
+    if (best == plan->count)
         return false;
-    layout[best].shown = false;
+    plan->count--;
+    memmove(&plan->shown[best], &plan->shown[best + 1], (plan->count - best) * sizeof plan->shown[0]);
     return true;
 }
 
 /* Takes one column of width off the widest that may still shrink. False when there is none. */
-static bool shrink_column(const struct table *table, struct layout *layout)
+static bool shrink_column(const struct table_layout *layout, struct plan *plan)
 {
-    size_t best = table->column_count;
-    for (size_t i = 0; i < table->column_count; i++) {
-        size_t narrowest = table->columns[i].narrowest;
-        if (!layout[i].shown || narrowest == 0 || layout[i].width <= narrowest)
+    size_t best = plan->count;
+    for (size_t i = 0; i < plan->count; i++) {
+        size_t narrowest = layout->columns[plan->shown[i].column].narrowest;
+        if (narrowest == 0 || plan->shown[i].width <= narrowest)
             continue;
-        if (best == table->column_count || layout[i].width > layout[best].width)
+        if (best == plan->count || plan->shown[i].width > plan->shown[best].width)
             best = i;
     }
-    if (best == table->column_count)
+    if (best == plan->count)
         return false;
-    layout[best].width--;
+    plan->shown[best].width--;
     return true;
 }
 
-static void measure(const struct table *table, struct layout *layout, size_t width)
+static void measure(const struct table *table, const struct table_view *view, struct plan *plan)
 {
-    for (size_t i = 0; i < table->column_count; i++)
-        layout[i] = (struct layout){.width = text_width(table->columns[i].heading), .shown = true};
-    for (size_t i = 0; i < table->cell_count; i++) {
-        struct layout *column = &layout[i % table->column_count];
-        size_t cell = text_width(table->cells[i]);
-        if (cell > column->width)
-            column->width = cell;
+    const struct table_layout *layout = table->layout;
+    for (size_t i = 0; i < plan->count; i++) {
+        size_t column = plan->shown[i].column;
+        size_t width = view->no_header ? 0 : text_width(layout->columns[column].heading);
+        for (size_t cell = column; cell < table->cell_count; cell += layout->column_count) {
+            size_t cell_width = text_width(table->cells[cell].text);
+            width = cell_width > width ? cell_width : width;
+        }
+        plan->shown[i].width = width;
     }
-    if (width == 0)
+    if (view->width == 0 || view->wide)
         return;
-    while (line_width(layout, table->column_count) > width && drop_column(table, layout))
+    while (view->columns == NULL && line_width(plan) > view->width && drop_column(layout, plan))
         ;
-    while (line_width(layout, table->column_count) > width && shrink_column(table, layout))
+    while (line_width(plan) > view->width && shrink_column(layout, plan))
         ;
 }
 
-/* cells: one for each column. Nothing is written behind the last cell, so that no line ends in spaces. */
-static void print_row(const struct table *table, const struct layout *layout, const char *const *cells,
-                      FILE *out)
+static enum vgpu_status make_plan(const struct table *table, const struct table_view *view, struct plan *plan,
+                                  struct vgpu_error *err)
+{
+    const struct table_layout *layout = table->layout;
+    enum vgpu_status status = VGPU_OK;
+    *plan = (struct plan){.count = 0};
+    if (view->columns != NULL)
+        status = choose_columns(layout, view->columns, plan, err);
+    else
+        for (size_t i = 0; i < layout->column_count; i++)
+            if (view->wide || !layout->columns[i].wide)
+                plan->shown[plan->count++].column = i;
+    if (status == VGPU_OK)
+        measure(table, view, plan);
+    return status;
+}
+
+/* cells: those of one row; NULL: the headings. Nothing is written behind the last cell, so that no line ends
+ * in spaces. */
+static void print_row(const struct table *table, const struct plan *plan, const struct cell *cells,
+                      bool colour, FILE *out)
 {
     size_t pending = 0; /* spaces owed before the next visible character */
-    for (size_t i = 0; i < table->column_count; i++) {
-        if (!layout[i].shown)
-            continue;
-        size_t width = text_width(cells[i]);
-        size_t padding = width < layout[i].width ? layout[i].width - width : 0;
-        if (table->columns[i].align == TABLE_RIGHT)
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct table_column *column = &table->layout->columns[plan->shown[i].column];
+        const struct cell heading = {.text = (char *)column->heading, .style = TEXT_HEADING};
+        const struct cell *cell = cells != NULL ? &cells[plan->shown[i].column] : &heading;
+        size_t width = text_width(cell->text);
+        size_t padding = width < plan->shown[i].width ? plan->shown[i].width - width : 0;
+        if (column->align == TABLE_RIGHT)
             pending += padding;
         fprintf(out, "%*s", (int)pending, "");
-        text_put(out, cells[i], layout[i].width);
-        pending = GAP + (table->columns[i].align == TABLE_LEFT ? padding : 0);
+        text_style_begin(out, colour, cell->style);
+        text_put(out, cell->text, plan->shown[i].width);
+        text_style_end(out, colour, cell->style);
+        pending = GAP + (column->align == TABLE_LEFT ? padding : 0);
     }
     fputc('\n', out);
 }
 
-enum vgpu_status table_print(const struct table *table, FILE *out, size_t width, struct vgpu_error *err)
+enum vgpu_status table_print(const struct table *table, FILE *out, const struct table_view *view,
+                             struct vgpu_error *err)
 {
-    struct layout *layout = NULL;
-    const char **headings = NULL;
-    enum vgpu_status status = VGPU_ERR_MEMORY;
-    if (table != NULL && !table->failed) {
-        layout = calloc(table->column_count, sizeof *layout);
-        headings = calloc(table->column_count, sizeof *headings);
-    }
-    if (layout != NULL && headings != NULL) {
-        measure(table, layout, width);
-        for (size_t i = 0; i < table->column_count; i++)
-            headings[i] = table->columns[i].heading;
-        print_row(table, layout, headings, out);
-        for (size_t i = 0; i + table->column_count <= table->cell_count; i += table->column_count)
-            print_row(table, layout, (const char *const *)table->cells + i, out);
-        status = VGPU_OK;
-    } else {
-        error_set(err, status, "out of memory while building the table; close other programs and try again");
-    }
-    free(headings);
-    free(layout);
-    return status;
+    struct plan plan;
+    if (table == NULL || table->failed)
+        return error_set(err, VGPU_ERR_MEMORY,
+                         "out of memory while building the table; close other programs and try again");
+    enum vgpu_status status = make_plan(table, view, &plan, err);
+    if (status != VGPU_OK)
+        return status;
+    size_t columns = table->layout->column_count;
+    if (!view->no_header)
+        print_row(table, &plan, NULL, view->colour, out);
+    for (size_t i = 0; i + columns <= table->cell_count; i += columns)
+        print_row(table, &plan, &table->cells[i], view->colour, out);
+    return VGPU_OK;
 }

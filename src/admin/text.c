@@ -2,6 +2,7 @@
 
 #include <langinfo.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -107,6 +108,43 @@ size_t text_put(FILE *out, const char *text, size_t max_width)
         width++;
     }
     return width;
+}
+
+void text_style_begin(FILE *out, bool colour, enum text_style style)
+{
+    static const char *const sequences[] = {[TEXT_HEADING] = "\033[1m",
+                                            [TEXT_GOOD] = "\033[32m",
+                                            [TEXT_BAD] = "\033[31m",
+                                            [TEXT_NOTABLE] = "\033[33m"};
+    if (colour && style != TEXT_PLAIN)
+        fputs(sequences[style], out);
+}
+
+void text_style_end(FILE *out, bool colour, enum text_style style)
+{
+    if (colour && style != TEXT_PLAIN)
+        fputs("\033[0m", out);
+}
+
+char *text_clean(const char *text)
+{
+    char *clean = malloc(strlen(text) + 1); /* '?' is no longer than what it stands for */
+    size_t used = 0;
+    while (clean != NULL) {
+        const char *start = text;
+        uint32_t character = text_next(&text);
+        if (character == 0) {
+            clean[used] = '\0';
+            break;
+        }
+        if (character == TEXT_INVALID || is_control(character)) {
+            clean[used++] = '?';
+        } else {
+            memcpy(clean + used, start, (size_t)(text - start));
+            used += (size_t)(text - start);
+        }
+    }
+    return clean;
 }
 
 const char *text_quote(char buffer[TEXT_QUOTE_BYTES], const char *text)

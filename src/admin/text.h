@@ -29,6 +29,17 @@ size_t text_width(const char *text);
  * Returns the columns written. */
 size_t text_put(FILE *out, const char *text, size_t max_width);
 
+/* What a piece of text is, for a terminal with colours. */
+enum text_style { TEXT_PLAIN, TEXT_HEADING, TEXT_GOOD, TEXT_BAD, TEXT_NOTABLE };
+
+/* Around such a piece; nothing is written unless colour is true and the style is not plain. */
+void text_style_begin(FILE *out, bool colour, enum text_style style);
+void text_style_end(FILE *out, bool colour, enum text_style style);
+
+/* A copy in which everything that text_put() would show as '?' is one: valid UTF-8. From malloc; NULL when
+ * out of memory. */
+char *text_clean(const char *text);
+
 /* For error messages: text between single quotes, cut after 40 characters. Returns buffer. */
 #define TEXT_QUOTE_BYTES 176
 const char *text_quote(char buffer[TEXT_QUOTE_BYTES], const char *text);

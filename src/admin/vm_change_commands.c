@@ -1,11 +1,15 @@
-/* register-vm, set-pool, set-priority, set-vm-id, update-vm, remove-vm. */
+/* register-vm, set-pool, set-priority, set-vm-id, rename-vm, update-vm, remove-vm. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <vgpu/vgpu.h>
 
 #include "admin/commands.h"
 #include "admin/describe.h"
+#include "admin/document.h"
+#include "admin/selection.h"
 #include "admin/text.h"
+#include "base/error.h"
 
 /* "VM-1 (abc123)". */
 static void print_vm_label(FILE *out, const struct vgpu_vm *vm)
@@ -36,12 +40,18 @@ static void print_served_by(const struct command_context *context, const struct 
     fputc('\n', out);
 }
 
+static enum vgpu_status print_changed(const struct command_context *context, const struct vgpu_vm *before,
+                                      const struct vgpu_vm *after, size_t count, struct vgpu_error *err)
+{
+    return document_print(context, json_pack("{s:o}", "vms", document_vm_changes(before, after, count)), err);
+}
+
 enum vgpu_status run_register_vm(const struct command_context *context, struct vgpu_error *err)
 {
     const struct arguments *arguments = context->arguments;
     struct vgpu_vm_registration registration = {
-        .vm_uuid = arguments_text(arguments, OPTION_VM_UUID),
-        .vm_name = arguments_text(arguments, OPTION_VM_NAME),
+        .vm_uuid = arguments_text(arguments, OPTION_NEW_VM_UUID),
+        .vm_name = arguments_text(arguments, OPTION_NEW_VM_NAME),
         .pool = arguments_letter(arguments, OPTION_POOL),
         .priority = (enum vgpu_priority)arguments_number(arguments, OPTION_PRIORITY),
         .vm_id = (int32_t)arguments_number(arguments, OPTION_VM_ID),
@@ -50,7 +60,9 @@ enum vgpu_status run_register_vm(const struct command_context *context, struct v
     struct vgpu_vm vm;
     FILE *out = context->out;
     enum vgpu_status status = vgpu_register_vm(context->vgpu, &registration, &vm, err);
-    if (status == VGPU_OK) {
+    if (status == VGPU_OK && context->output == OUTPUT_JSON) {
+        status = print_changed(context, NULL, &vm, 1, err);
+    } else if (status == VGPU_OK) {
         fputs("Registered ", out);
         print_vm_label(out, &vm);
         fprintf(out, ": VM ID %" PRId32 ", pool %c, priority %s", vm.vm_id, vm.pool,
@@ -112,50 +124,103 @@ static void print_update(const struct command_context *context, uint32_t fields,
         fputc('\n', out);
 }
 
-/* Every command that changes a VM: what is given is what changes. */
-enum vgpu_status run_update_vm(const struct command_context *context, struct vgpu_error *err)
+/* VMs as they were and as they are. */
+struct vm_lists {
+    struct vgpu_vm *before;
+    struct vgpu_vm *after;
+    size_t count;
+};
+
+static void lists_fini(struct vm_lists *lists)
+{
+    vgpu_free(lists->before);
+    free(lists->after);
+}
+
+/* Between begin and commit: the VMs that are meant, with room for what becomes of them. */
+static enum vgpu_status lists_find(const struct command_context *context, struct vm_lists *lists,
+                                   struct vgpu_error *err)
+{
+    enum vgpu_status status = selection_find(context, &lists->before, &lists->count, err);
+    if (status != VGPU_OK)
+        return status;
+    lists->after = calloc(lists->count, sizeof *lists->after);
+    return lists->after != NULL ? VGPU_OK
+                                : error_set(err, VGPU_ERR_MEMORY, "out of memory; name fewer VMs at once");
+}
+
+/* What is given is what changes; what selects the VMs is not. */
+static struct vgpu_vm_update make_update(const struct arguments *arguments)
 {
     static const struct {
         enum option_id option;
         uint32_t field;
-    } fields[] = {{OPTION_POOL, VGPU_VM_POOL},
-                  {OPTION_PRIORITY, VGPU_VM_PRIORITY},
-                  {OPTION_VM_ID, VGPU_VM_ID},
-                  {OPTION_VM_NAME, VGPU_VM_NAME},
-                  {OPTION_VSOCK_CID, VGPU_VM_VSOCK_CID}};
-    const struct arguments *arguments = context->arguments;
-    const char *vm_uuid = arguments_text(arguments, OPTION_VM_UUID);
+    } fields[] = {{OPTION_POOL, VGPU_VM_POOL},        {OPTION_PRIORITY, VGPU_VM_PRIORITY},
+                  {OPTION_VM_ID, VGPU_VM_ID},         {OPTION_VM_NAME, VGPU_VM_NAME},
+                  {OPTION_NEW_VM_NAME, VGPU_VM_NAME}, {OPTION_VSOCK_CID, VGPU_VM_VSOCK_CID}};
+    const char *new_name = arguments_text(arguments, OPTION_NEW_VM_NAME);
     struct vgpu_vm_update wanted = {
         .pool = arguments_letter(arguments, OPTION_POOL),
         .priority = (enum vgpu_priority)arguments_number(arguments, OPTION_PRIORITY),
         .vm_id = (int32_t)arguments_number(arguments, OPTION_VM_ID),
-        .vm_name = arguments_text(arguments, OPTION_VM_NAME),
+        .vm_name = new_name != NULL ? new_name : arguments_text(arguments, OPTION_VM_NAME),
         .vsock_cid = (uint32_t)arguments_number(arguments, OPTION_VSOCK_CID),
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        if (arguments_has(arguments, fields[i].option))
+        if (arguments_has(arguments, fields[i].option) && arguments->selector != fields[i].option)
             wanted.fields |= fields[i].field;
-    struct vgpu_vm before;
-    struct vgpu_vm now;
-    enum vgpu_status status = vgpu_get_vm(context->vgpu, vm_uuid, &before, err);
+    return wanted;
+}
+
+enum vgpu_status run_update_vm(const struct command_context *context, struct vgpu_error *err)
+{
+    struct vgpu_vm_update wanted = make_update(context->arguments);
+    struct vm_lists lists = {0};
+    enum vgpu_status status = vgpu_begin(context->vgpu, err);
+    if (status != VGPU_OK)
+        return status;
+    status = lists_find(context, &lists, err);
+    for (size_t i = 0; status == VGPU_OK && i < lists.count; i++)
+        status = vgpu_update_vm(context->vgpu, lists.before[i].vm_uuid, &wanted, &lists.after[i], err);
     if (status == VGPU_OK)
-        status = vgpu_update_vm(context->vgpu, vm_uuid, &wanted, &now, err);
-    if (status == VGPU_OK)
-        print_update(context, wanted.fields, &before, &now);
+        status = vgpu_commit(context->vgpu, err);
+    else
+        vgpu_rollback(context->vgpu);
+    if (status == VGPU_OK && context->output == OUTPUT_JSON)
+        status = print_changed(context, lists.before, lists.after, lists.count, err);
+    else
+        for (size_t i = 0; status == VGPU_OK && i < lists.count; i++)
+            print_update(context, wanted.fields, &lists.before[i], &lists.after[i]);
+    lists_fini(&lists);
     return status;
+}
+
+static void print_removed(FILE *out, const struct vgpu_vm *vm)
+{
+    fputs("Removed ", out);
+    print_vm_label(out, vm);
+    fprintf(out, ": it was VM ID %" PRId32 ", pool %c, priority %s\n", vm->vm_id, vm->pool,
+            vgpu_priority_name(vm->priority));
 }
 
 enum vgpu_status run_remove_vm(const struct command_context *context, struct vgpu_error *err)
 {
-    struct vgpu_vm vm;
-    FILE *out = context->out;
-    enum vgpu_status status =
-        vgpu_remove_vm(context->vgpu, arguments_text(context->arguments, OPTION_VM_UUID), &vm, err);
-    if (status == VGPU_OK) {
-        fputs("Removed ", out);
-        print_vm_label(out, &vm);
-        fprintf(out, ": it was VM ID %" PRId32 ", pool %c, priority %s\n", vm.vm_id, vm.pool,
-                vgpu_priority_name(vm.priority));
-    }
+    struct vm_lists lists = {0};
+    enum vgpu_status status = vgpu_begin(context->vgpu, err);
+    if (status != VGPU_OK)
+        return status;
+    status = lists_find(context, &lists, err);
+    for (size_t i = 0; status == VGPU_OK && i < lists.count; i++)
+        status = vgpu_remove_vm(context->vgpu, lists.before[i].vm_uuid, NULL, err);
+    if (status == VGPU_OK)
+        status = vgpu_commit(context->vgpu, err);
+    else
+        vgpu_rollback(context->vgpu);
+    if (status == VGPU_OK && context->output == OUTPUT_JSON)
+        status = print_changed(context, lists.before, NULL, lists.count, err);
+    else
+        for (size_t i = 0; status == VGPU_OK && i < lists.count; i++)
+            print_removed(context->out, &lists.before[i]);
+    lists_fini(&lists);
     return status;
 }

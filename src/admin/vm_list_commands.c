@@ -5,8 +5,10 @@
 
 #include "admin/commands.h"
 #include "admin/describe.h"
+#include "admin/document.h"
 #include "admin/format.h"
-#include "admin/table.h"
+#include "admin/listing.h"
+#include "admin/selection.h"
 #include "admin/text.h"
 
 static const struct table_column vm_columns[] = {
@@ -18,26 +20,41 @@ static const struct table_column vm_columns[] = {
     {.heading = "GPU"},
     {.heading = "GPU NAME", .narrowest = 12, .optional = 1},
     {.heading = "GPU STATUS", .narrowest = 10},
+    {.heading = "VSOCK CID", .align = TABLE_RIGHT, .wide = true},
+    {.heading = "REGISTERED", .wide = true},
+    {.heading = "CHANGED", .wide = true},
 };
+const struct table_layout vm_table = {vm_columns, sizeof vm_columns / sizeof vm_columns[0]};
 
-static void add_vm_row(struct table *table, const struct vgpu_snapshot *snapshot, const struct vgpu_vm *vm)
+static void add_vm_gpu(struct table *table, const struct vgpu_gpu *gpu)
 {
     char text[DESCRIBE_BYTES];
-    const struct vgpu_gpu *gpu = snapshot_vm_gpu(snapshot, vm);
-    table_addf(table, "%" PRId32, vm->vm_id);
-    table_add(table, vm->vm_name);
-    table_add(table, vm->vm_uuid);
-    table_addf(table, "%c", vm->pool);
-    table_add(table, vgpu_priority_name(vm->priority));
     if (gpu == NULL) {
         table_add(table, NULL);
         table_add(table, NULL);
-        table_add(table, "no GPU in the pool");
+        table_add_styled(table, TEXT_BAD, "no GPU in the pool");
         return;
     }
     table_addf(table, "GPU %" PRId32, gpu->gpu_id);
     table_add(table, gpu->gpu_name);
-    table_add(table, describe_gpu_status(text, gpu));
+    table_add_styled(table, describe_gpu_style(gpu), describe_gpu_status(text, gpu));
+}
+
+static void add_vm_row(struct table *table, const struct vgpu_snapshot *snapshot, const struct vgpu_vm *vm)
+{
+    table_addf(table, "%" PRId32, vm->vm_id);
+    table_add(table, vm->vm_name);
+    table_add(table, vm->vm_uuid);
+    table_addf(table, "%c", vm->pool);
+    table_add_styled(table, vm->priority == VGPU_PRIORITY_HIGH ? TEXT_NOTABLE : TEXT_PLAIN,
+                     vgpu_priority_name(vm->priority));
+    add_vm_gpu(table, snapshot_vm_gpu(snapshot, vm));
+    if (vm->vsock_cid != 0)
+        table_addf(table, "%" PRIu32, vm->vsock_cid);
+    else
+        table_add(table, NULL);
+    table_add(table, vm->created_at);
+    table_add(table, vm->updated_at);
 }
 
 static void print_no_vm(FILE *out, const struct vgpu_snapshot *snapshot)
@@ -48,52 +65,63 @@ static void print_no_vm(FILE *out, const struct vgpu_snapshot *snapshot)
         fputs("No VM is registered; register one as 'vgpu-admin register-vm --help' shows\n", out);
 }
 
+/* The VMs asked for come first in the list then; returns how many. */
+static size_t keep_wanted(const struct arguments *arguments, struct vgpu_snapshot *snapshot)
+{
+    char pool = arguments_letter(arguments, OPTION_POOL);
+    bool by_priority = arguments_has(arguments, OPTION_PRIORITY);
+    size_t kept = 0;
+    for (size_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vgpu_vm *vm = &snapshot->vms[i];
+        if ((pool == 0 || vm->pool == pool) &&
+            (!by_priority || vm->priority == arguments_number(arguments, OPTION_PRIORITY)))
+            snapshot->vms[kept++] = *vm;
+    }
+    return kept;
+}
+
 enum vgpu_status run_list_vms(const struct command_context *context, struct vgpu_error *err)
 {
-    char pool = arguments_letter(context->arguments, OPTION_POOL);
-    bool by_priority = arguments_has(context->arguments, OPTION_PRIORITY);
     struct vgpu_snapshot snapshot = {0};
-    size_t shown = 0;
     enum vgpu_status status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
     if (status == VGPU_OK)
-        status = snapshot_require_pool(&snapshot, pool, err);
+        status = snapshot_require_pool(&snapshot, arguments_letter(context->arguments, OPTION_POOL), err);
     if (status == VGPU_OK) {
-        struct table *table = table_create(vm_columns, sizeof vm_columns / sizeof vm_columns[0]);
-        for (size_t i = 0; i < snapshot.vm_count; i++) {
-            const struct vgpu_vm *vm = &snapshot.vms[i];
-            if ((pool != 0 && vm->pool != pool) ||
-                (by_priority && vm->priority != arguments_number(context->arguments, OPTION_PRIORITY)))
-                continue;
-            add_vm_row(table, &snapshot, vm);
-            shown++;
-        }
-        if (shown == 0)
+        size_t shown = keep_wanted(context->arguments, &snapshot);
+        if (context->output == OUTPUT_JSON) {
+            status =
+                document_print(context, json_pack("{s:o}", "vms", document_vms(snapshot.vms, shown)), err);
+        } else if (shown == 0) {
             print_no_vm(context->out, &snapshot);
-        else
-            status = table_print(table, context->out, context->width, err);
-        table_destroy(table);
+        } else {
+            struct table *table = table_create(&vm_table);
+            for (size_t i = 0; i < shown; i++)
+                add_vm_row(table, &snapshot, &snapshot.vms[i]);
+            status = listing_print(context, table, err);
+        }
     }
     vgpu_snapshot_fini(&snapshot);
     return status;
 }
 
-/* What the VM has done since the daemon started, where there is a daemon. */
-static void print_activity(const struct command_context *context, const char *vm_uuid)
+static const struct vgpu_live_vm *find_live(const struct vgpu_live *live, const char *vm_uuid)
 {
-    struct vgpu_live live = {0};
-    struct vgpu_error why = {0};
-    const struct vgpu_live_vm *found = NULL;
-    FILE *out = context->out;
-    if (vgpu_get_live(context->vgpu, &live, &why) != VGPU_OK) {
+    for (size_t i = 0; i < live->vm_count; i++)
+        if (strcmp(live->vms[i].vm_uuid, vm_uuid) == 0)
+            return &live->vms[i];
+    return NULL;
+}
+
+/* What the VM has done since the daemon started, where there is a daemon; why says why there is none. */
+static void print_activity(FILE *out, const struct vgpu_live *live, const struct vgpu_error *why,
+                           const char *vm_uuid)
+{
+    const struct vgpu_live_vm *found = find_live(live, vm_uuid);
+    if (why->message[0] != '\0') {
         fputs("  Activity: unknown; ", out);
-        text_put(out, why.message, SIZE_MAX);
+        text_put(out, why->message, SIZE_MAX);
         fputc('\n', out);
-        return;
-    }
-    for (size_t i = 0; i < live.vm_count && found == NULL; i++)
-        if (strcmp(live.vms[i].vm_uuid, vm_uuid) == 0)
-            found = &live.vms[i];
-    if (found == NULL) {
+    } else if (found == NULL) {
         fputs("  Activity: none since the daemon started\n", out);
     } else {
         char waited[FORMAT_BYTES];
@@ -105,7 +133,6 @@ static void print_activity(const struct command_context *context, const char *vm
         fprintf(out, "  Device Memory: %s\n",
                 format_memory(held, (found->device_memory_bytes + (1u << 20) - 1) >> 20));
     }
-    vgpu_live_fini(&live);
 }
 
 static void print_vm(const struct command_context *context, const struct vgpu_snapshot *snapshot,
@@ -120,7 +147,9 @@ static void print_vm(const struct command_context *context, const struct vgpu_sn
         fprintf(out, "  GPU: %" PRId32 " (", gpu->gpu_id);
         text_put(out, describe_gpu_name(gpu), SIZE_MAX);
         fputs(")\n  GPU Status: ", out);
+        text_style_begin(out, context->colour, describe_gpu_style(gpu));
         text_put(out, describe_gpu_status(status, gpu), SIZE_MAX);
+        text_style_end(out, context->colour, describe_gpu_style(gpu));
         fputc('\n', out);
     } else {
         fprintf(out,
@@ -135,19 +164,53 @@ static void print_vm(const struct command_context *context, const struct vgpu_sn
     fprintf(out, "  Registered: %s UTC\n  Changed: %s UTC\n", vm->created_at, vm->updated_at);
 }
 
+/* What is shown of VMs. */
+struct shown_vms {
+    struct vgpu_vm *vms;
+    size_t count;
+    struct vgpu_snapshot snapshot;
+    struct vgpu_live live;
+    struct vgpu_error live_note; /* why live is not known; empty where it is */
+};
+
+static json_t *document_shown(const struct command_context *context, const struct shown_vms *shown)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < shown->count; i++) {
+        char socket[4096];
+        const struct vgpu_gpu *gpu = snapshot_vm_gpu(&shown->snapshot, &shown->vms[i]);
+        const struct vgpu_live_vm *live = find_live(&shown->live, shown->vms[i].vm_uuid);
+        json_t *vm = document_vm(&shown->vms[i]);
+        snprintf(socket, sizeof socket, "%s/guests/%s.sock", vgpu_run_dir(context->vgpu),
+                 shown->vms[i].vm_uuid);
+        json_object_set_new(vm, "socket", document_text(socket));
+        json_object_set_new(vm, "gpu", gpu != NULL ? document_gpu(&shown->snapshot, gpu) : json_null());
+        json_object_set_new(vm, "activity", live != NULL ? document_activity(live) : json_null());
+        json_array_append_new(list, vm);
+    }
+    return json_pack("{s:o, s:o}", "vms", list, "note", document_text(shown->live_note.message));
+}
+
 enum vgpu_status run_show_vm(const struct command_context *context, struct vgpu_error *err)
 {
-    const char *vm_uuid = arguments_text(context->arguments, OPTION_VM_UUID);
-    struct vgpu_vm vm;
-    struct vgpu_snapshot snapshot = {0};
-    enum vgpu_status status = vgpu_get_vm(context->vgpu, vm_uuid, &vm, err);
+    struct shown_vms shown = {.count = 0};
+    enum vgpu_status status = selection_find(context, &shown.vms, &shown.count, err);
     if (status == VGPU_OK)
-        status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
+        status = vgpu_get_snapshot(context->vgpu, &shown.snapshot, err);
     if (status == VGPU_OK) {
-        snapshot_refresh(context->vgpu, &snapshot, &(struct vgpu_error){0});
-        print_vm(context, &snapshot, &vm);
-        print_activity(context, vm.vm_uuid);
+        snapshot_refresh(context->vgpu, &shown.snapshot, &(struct vgpu_error){0});
+        if (vgpu_get_live(context->vgpu, &shown.live, &shown.live_note) == VGPU_OK)
+            shown.live_note.message[0] = '\0';
     }
-    vgpu_snapshot_fini(&snapshot);
+    if (status == VGPU_OK && context->output == OUTPUT_JSON)
+        status = document_print(context, document_shown(context, &shown), err);
+    for (size_t i = 0; status == VGPU_OK && context->output != OUTPUT_JSON && i < shown.count; i++) {
+        fputs(i > 0 ? "\n" : "", context->out);
+        print_vm(context, &shown.snapshot, &shown.vms[i]);
+        print_activity(context->out, &shown.live, &shown.live_note, shown.vms[i].vm_uuid);
+    }
+    vgpu_live_fini(&shown.live);
+    vgpu_snapshot_fini(&shown.snapshot);
+    vgpu_free(shown.vms);
     return status;
 }

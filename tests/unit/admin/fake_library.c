@@ -21,6 +21,11 @@ enum vgpu_status __wrap_vgpu_get_live(struct vgpu *handle, struct vgpu_live *liv
 void __wrap_vgpu_live_fini(struct vgpu_live *live);
 enum vgpu_status __wrap_vgpu_list_grants(struct vgpu *handle, const struct vgpu_history_filter *filter,
                                          struct vgpu_grant **grants, size_t *count, struct vgpu_error *err);
+enum vgpu_status __wrap_vgpu_list_changes(struct vgpu *handle, const struct vgpu_history_filter *filter,
+                                          struct vgpu_change **changes, size_t *count,
+                                          struct vgpu_error *err);
+enum vgpu_status __wrap_vgpu_get_gpu(struct vgpu *handle, int32_t gpu_id, struct vgpu_gpu *gpu,
+                                     struct vgpu_error *err);
 
 static enum vgpu_status answer(enum vgpu_status status, struct vgpu_error *err)
 {
@@ -39,15 +44,29 @@ void __wrap_vgpu_close(struct vgpu *handle)
 {
 }
 
+static void *copy_list(const void *list, size_t count, size_t size)
+{
+    void *copy = calloc(count + 1, size);
+    if (count > 0)
+        memcpy(copy, list, count * size);
+    return copy;
+}
+
 enum vgpu_status __wrap_vgpu_get_snapshot(struct vgpu *handle, struct vgpu_snapshot *snapshot,
                                           struct vgpu_error *err)
 {
     *snapshot = fake.snapshot;
+    snapshot->gpus = copy_list(fake.snapshot.gpus, fake.snapshot.gpu_count, sizeof *snapshot->gpus);
+    snapshot->vms = copy_list(fake.snapshot.vms, fake.snapshot.vm_count, sizeof *snapshot->vms);
+    snapshot->pools = copy_list(fake.snapshot.pools, fake.snapshot.pool_count, sizeof *snapshot->pools);
     return VGPU_OK;
 }
 
 void __wrap_vgpu_snapshot_fini(struct vgpu_snapshot *snapshot)
 {
+    free(snapshot->gpus);
+    free(snapshot->vms);
+    free(snapshot->pools);
 }
 
 enum vgpu_status __wrap_vgpu_refresh_gpus(struct vgpu *handle, struct vgpu_gpu *gpus, size_t count,
@@ -80,6 +99,25 @@ enum vgpu_status __wrap_vgpu_list_grants(struct vgpu *handle, const struct vgpu_
     return VGPU_OK;
 }
 
+enum vgpu_status __wrap_vgpu_list_changes(struct vgpu *handle, const struct vgpu_history_filter *filter,
+                                          struct vgpu_change **changes, size_t *count, struct vgpu_error *err)
+{
+    fake.last_filter = *filter;
+    *count = fake.change_count;
+    *changes = NULL;
+    if (fake.change_count > 0) {
+        *changes = malloc(fake.change_count * sizeof **changes);
+        memcpy(*changes, fake.changes, fake.change_count * sizeof **changes);
+    }
+    return VGPU_OK;
+}
+
+enum vgpu_status __wrap_vgpu_get_gpu(struct vgpu *handle, int32_t gpu_id, struct vgpu_gpu *gpu,
+                                     struct vgpu_error *err)
+{
+    return VGPU_OK;
+}
+
 int fake_run_words(const char *const *words, size_t width, char **out, char **errors)
 {
     size_t count = 0;
@@ -93,7 +131,8 @@ int fake_run_words(const char *const *words, size_t width, char **out, char **er
         argv[i + 1] = strdup(words[i]);
     FILE *out_stream = open_memstream(out, &out_length);
     FILE *error_stream = open_memstream(errors, &errors_length);
-    int status = (int)program_run((int)count + 1, argv, out_stream, width, error_stream);
+    struct terminal terminal = {.width = width, .height = width > 0 ? 24 : 0, .colour = fake.colour};
+    int status = (int)program_run((int)count + 1, argv, out_stream, &terminal, error_stream);
     fclose(out_stream);
     fclose(error_stream);
     for (size_t i = 0; i <= count; i++)

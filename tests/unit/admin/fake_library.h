@@ -14,6 +14,9 @@ struct fake_library {
     struct vgpu_live live;
     const struct vgpu_grant *grants;
     size_t grant_count;
+    const struct vgpu_change *changes;
+    size_t change_count;
+    bool colour; /* of the terminal */
     struct vgpu_history_filter
         last_filter; /* of the last vgpu_list_grants(); its vm_uuid is only NULL or not */
 };

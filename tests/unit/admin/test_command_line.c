@@ -245,7 +245,7 @@ static void output_that_cannot_be_written_is_a_failure(void **state)
     FILE *error_stream = open_memstream(&errors, &length);
     char *argv[] = {(char[]){"vgpu-admin"}, (char[]){"--version"}, NULL};
     assert_non_null(full);
-    assert_int_equal(program_run(2, argv, full, 0, error_stream), PROGRAM_FAILED);
+    assert_int_equal(program_run(2, argv, full, &(struct terminal){0}, error_stream), PROGRAM_FAILED);
     fclose(error_stream);
     fclose(full);
     assert_non_null(strstr(errors, "No space left on device"));

@@ -2,11 +2,33 @@
 
 #include <string.h>
 
+#include "driver_api.h"
+#include "worker/connection.h"
+#include "worker/handle_map.h"
+
 const char *call_string(const struct call *call)
 {
     if (call->tail_bytes == 0 || call->tail[call->tail_bytes - 1] != '\0')
         return NULL;
     return (const char *)call->tail;
+}
+
+static uint64_t current_context(void)
+{
+    CUcontext context;
+    return driver.cuCtxGetCurrent(&context) == CUDA_SUCCESS && context != NULL
+               ? handle_known(HANDLE_CONTEXT, context)
+               : 0;
+}
+
+uint64_t call_name(enum handle_kind kind, uint64_t wanted, void *object, uint64_t parent)
+{
+    bool of_context = kind != HANDLE_CONTEXT && kind != HANDLE_LIBRARY && kind != HANDLE_KERNEL;
+    struct handle_owners owners = {.parent = parent, .context = of_context ? current_context() : 0};
+    uint64_t name = handle_name(kind, wanted, object, owners);
+    if (name == 0 && object != NULL)
+        connection_end("the program gave an object a name that cannot be used; its worker has stopped");
+    return name;
 }
 
 bool call_reply_append(struct call *call, const void *data, size_t bytes)

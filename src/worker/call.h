@@ -8,6 +8,7 @@
 
 #include "calls_generated.h"
 #include "cuda/cuda_types.h"
+#include "wire/handle.h"
 
 struct lane;
 
@@ -42,6 +43,12 @@ extern const struct call_entry call_table[CALL_COUNT];
 
 /* The variable part as a string, or NULL when no NUL ends it. */
 const char *call_string(const struct call *call);
+
+/* Names an object that the driver has made for the guest; parent: the module, library, kernel or function
+ * that it was got from, or 0. An object without a name could never be found again, nor what it does be waited
+ * for: a guest that chooses a name which is none (handle_check_name() was there to say so) loses its worker.
+ */
+uint64_t call_name(enum handle_kind kind, uint64_t wanted, void *object, uint64_t parent);
 
 /* Appends to the reply. False when it does not fit. */
 bool call_reply_append(struct call *call, const void *data, size_t bytes);

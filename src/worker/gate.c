@@ -1,10 +1,10 @@
 #include "worker/gate.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -14,6 +14,7 @@
 #include "driver_api.h"
 #include "wire/futex.h"
 #include "worker/handle_map.h"
+#include "worker/meeting.h"
 
 /* How long a holder that others wait for may pause between two pieces of work before it counts as done: a
  * round trip of its program, not more. */
@@ -22,7 +23,6 @@
 static struct {
     struct grant_page *page;
     int control;
-    bool has_membarrier;
     pthread_mutex_t lock; /* over passes, want_sent, and the order of messages on the control socket */
     struct gate_pass *passes;
     bool want_sent;           /* since the last NONE */
@@ -38,13 +38,6 @@ static bool word_open(uint32_t word)
 {
     enum grant_state state = grant_word_state(word);
     return state == GRANT_HELD || state == GRANT_CONTENDED;
-}
-
-/* Makes every lane's store of `inside` visible here, and the new word visible to every lane. */
-static void meet_lanes(void)
-{
-    if (!gate.has_membarrier || syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
-        atomic_thread_fence(memory_order_seq_cst);
 }
 
 static void say(enum control_type type, uint32_t generation, uint64_t value)
@@ -76,10 +69,7 @@ void gate_enter(struct gate_pass *pass)
 {
     for (;;) {
         atomic_store_explicit(&pass->inside, 1, memory_order_relaxed);
-        if (gate.has_membarrier)
-            atomic_signal_fence(memory_order_seq_cst);
-        else
-            atomic_thread_fence(memory_order_seq_cst);
+        meeting_point();
         if (word_open(word_now()))
             return;
         atomic_store_explicit(&pass->inside, 0, memory_order_release);
@@ -146,23 +136,30 @@ void gate_contexts_unlock(void)
     pthread_mutex_unlock(&gate.contexts);
 }
 
-#define MOST_CONTEXTS 64
 struct context_list {
-    CUcontext items[MOST_CONTEXTS];
-    size_t count;
+    CUcontext *items;
+    size_t count, room;
 };
 
 static void collect_context(void *object, void *user)
 {
     struct context_list *list = user;
-    if (list->count < MOST_CONTEXTS)
-        list->items[list->count++] = object;
+    if (list->count == list->room) {
+        size_t room = list->room ? list->room * 2 : 16;
+        CUcontext *items = realloc(list->items, room * sizeof *items);
+        if (items == NULL)
+            _exit(1); /* work that is not waited for would run in another's turn */
+        list->items = items;
+        list->room = room;
+    }
+    list->items[list->count++] = object;
 }
 
 /* Waits until every context's work is done. A context in error has none. */
 static void wait_for_gpu(void)
 {
-    struct context_list list = {.count = 0};
+    static struct context_list list; /* the draining thread's alone */
+    list.count = 0;
     gate_contexts_lock();
     handle_each(HANDLE_CONTEXT, collect_context, &list);
     for (size_t i = 0; i < list.count; i++) {
@@ -176,7 +173,7 @@ static void wait_for_gpu(void)
 /* The word says REVOKED, so that nobody passes any more: waits for what has passed, and gives back. */
 static void give_back(uint32_t revoked, enum release_reason reason)
 {
-    meet_lanes();
+    meeting_lanes();
     while (anybody_inside())
         sched_yield();
     wait_for_gpu();
@@ -228,7 +225,6 @@ bool gate_open(int grant_fd, int control_fd)
     close(grant_fd);
     gate.page = page;
     gate.control = control_fd;
-    gate.has_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
     pthread_t thread;
     errno = pthread_create(&thread, NULL, watch_grant, NULL);
     return errno == 0;

@@ -13,6 +13,7 @@
 #include "worker/call.h"
 #include "worker/connection.h"
 #include "worker/device_memory.h"
+#include "worker/handle_map.h"
 #include "worker/payload.h"
 #include "worker/segment.h"
 #include "worker/turn.h"
@@ -123,6 +124,7 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
         device_memory_changed();
     if (work)
         gate_exit(&lane->pass);
+    handle_found_end();
     gate_count_call(&lane->pass, work);
     return result;
 }
@@ -184,6 +186,7 @@ static void *lane_main(void *argument)
 {
     struct lane *lane = argument;
     gate_join(&lane->pass);
+    handle_thread_begin();
     while (wait_for_records(lane)) {
         struct record_header *record;
         if (!take_record(lane, &record)) {
@@ -195,6 +198,7 @@ static void *lane_main(void *argument)
     }
     gate_flush_counts(&lane->pass);
     gate_leave(&lane->pass);
+    handle_thread_end();
     connection_forget_lane(lane);
     destroy(lane);
     return NULL;

@@ -25,6 +25,7 @@
 #include "worker/gate.h"
 #include "worker/host_memory.h"
 #include "worker/lane.h"
+#include "worker/meeting.h"
 #include "worker/serve.h"
 
 static const char *option(int argc, char **argv, const char *name)
@@ -110,6 +111,7 @@ int main(int argc, char **argv)
     configure();
     host_memory_offer_process();
     load_driver(driver_path);
+    meeting_open();
     pthread_t thread;
     if (!gate_open(WORKER_FD_GRANT, WORKER_FD_CONTROL) ||
         pthread_create(&thread, NULL, listen_to_daemon, NULL) != 0)

@@ -13,6 +13,14 @@ CUresult serve_pointer_attribute(struct call *call);
 /* The result of the worker's own cuInit, told to the guest with the device's facts. */
 void serve_set_init_result(CUresult result);
 
+/* serve_context.c */
+CUresult serve_cuDevicePrimaryCtxRelease_v2(struct call *call);
+CUresult serve_cuDevicePrimaryCtxReset_v2(struct call *call);
+
+/* Core dumps of the GPU would be written on the host, as the worker, at the guest's word. */
+#define CONTEXT_FLAGS_REFUSED (CU_CTX_COREDUMP_ENABLE | CU_CTX_USER_COREDUMP_ENABLE)
+CUresult context_flags_error(unsigned flags);
+
 /* serve_module.c */
 CUresult serve_upload(struct call *call);
 CUresult serve_module_load(struct call *call);

@@ -38,7 +38,7 @@ CUresult serve_enumerate(struct call *call)
     for (uint32_t i = 0; i < request->count && result == CUDA_SUCCESS; i++) {
         uint64_t wanted;
         memcpy(&wanted, call->tail + i * sizeof wanted, sizeof wanted);
-        uint64_t name = handle_name(kind, wanted, children[i], request->parent);
+        uint64_t name = call_name(kind, wanted, children[i], request->parent);
         call_reply_append(call, &name, sizeof name);
     }
     free(children);
@@ -129,12 +129,26 @@ CUresult serve_function_info(struct call *call)
     return result;
 }
 
-/* Attributes with a handle in them get the driver's; those that name things of the guest's memory are
- * refused. */
+/* Attributes with a handle in them get the driver's. One that is not known to be plain numbers is refused:
+ * its value could be an address, and would be one of the worker's. */
 static bool translate_attribute(CUlaunchAttribute *item)
 {
     void *event;
     switch (item->id) {
+    case CU_LAUNCH_ATTRIBUTE_IGNORE:
+    case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+    case CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING:
+        return true;
     case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
         if (!handle_find(HANDLE_EVENT, (uintptr_t)item->value.programmaticEvent.event, &event))
             return false;
@@ -145,10 +159,8 @@ static bool translate_attribute(CUlaunchAttribute *item)
             return false;
         item->value.launchCompletionEvent.event = event;
         return true;
-    case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
-        return false;
     default:
-        return true;
+        return false;
     }
 }
 

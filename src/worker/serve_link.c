@@ -1,5 +1,6 @@
 #include "worker/serve.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 
 /* The driver keeps pointers to a link's options and logs until it is destroyed. */
 struct link {
+    pthread_mutex_t lock; /* the driver's links are for one thread at a time */
     CUlinkState state;
     struct jit jit;
     void *image; /* the driver's, after completion */
@@ -35,27 +37,35 @@ static void reply_step(struct call *call, const struct link *link, const void *p
     call_reply_append(call, part, part_bytes);
 }
 
+static void link_free(struct link *link)
+{
+    pthread_mutex_destroy(&link->lock);
+    jit_fini(&link->jit);
+    free(link);
+}
+
 CUresult serve_link_create(struct call *call)
 {
     const struct request_link_create *request = call->request;
     if (request->option_count > OPTIONS_MAX ||
         request->option_count * sizeof(struct option_value) > call->tail_bytes)
         return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = handle_check_name(HANDLE_LINK, request->handle);
+    if (result != CUDA_SUCCESS)
+        return result;
     struct link *link = calloc(1, sizeof *link);
     if (link == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult result = CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_init(&link->lock, NULL);
+    result = CUDA_ERROR_INVALID_VALUE;
     if (jit_init(&link->jit, call->tail, request->option_count, request->info_log_bytes,
                  request->error_log_bytes))
         result = driver.cuLinkCreate_v2(link->jit.count, link->jit.keys, link->jit.values, &link->state);
-    if (result == CUDA_SUCCESS && handle_name(HANDLE_LINK, request->handle, link, 0) == 0) {
-        driver.cuLinkDestroy(link->state);
-        result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS) {
+        call_name(HANDLE_LINK, request->handle, link, 0);
+        return result;
     }
-    if (result != CUDA_SUCCESS) {
-        jit_fini(&link->jit);
-        free(link);
-    }
+    link_free(link);
     return result;
 }
 
@@ -74,6 +84,7 @@ CUresult serve_link_add(struct call *call)
     char name[sizeof request->name];
     memcpy(name, request->name, sizeof name);
     name[sizeof name - 1] = '\0';
+    pthread_mutex_lock(&link->lock);
     if (data != NULL && jit_init(&jit, call->tail, request->option_count, 0, 0)) {
         bool text_without_end = request->type == CU_JIT_INPUT_PTX && data[request->data_bytes - 1] != '\0';
         if (!text_without_end)
@@ -82,8 +93,9 @@ CUresult serve_link_add(struct call *call)
                                              name[0] != '\0' ? name : NULL, jit.count, jit.keys, jit.values);
         jit_fini(&jit);
     }
-    payload_done(call, request->data_uploaded);
     reply_step(call, link, NULL, 0);
+    pthread_mutex_unlock(&link->lock);
+    payload_done(call, request->data_uploaded);
     return result;
 }
 
@@ -93,9 +105,14 @@ CUresult serve_link_complete(struct call *call)
     struct link *link = find_link(request->link);
     if (link == NULL)
         return CUDA_ERROR_INVALID_HANDLE;
+    pthread_mutex_lock(&link->lock);
     CUresult result = CUDA_SUCCESS;
     if (request->offset == 0)
         result = driver.cuLinkComplete(link->state, &link->image, &link->image_bytes);
+    if (result != CUDA_SUCCESS) {
+        link->image = NULL;
+        link->image_bytes = 0;
+    }
     uint64_t part = 0;
     if (result == CUDA_SUCCESS && link->image != NULL && request->offset < link->image_bytes) {
         part = link->image_bytes - request->offset;
@@ -104,18 +121,19 @@ CUresult serve_link_complete(struct call *call)
             part = most;
     }
     reply_step(call, link, part > 0 ? (const uint8_t *)link->image + request->offset : NULL, part);
+    pthread_mutex_unlock(&link->lock);
     return result;
 }
 
 CUresult serve_link_destroy(struct call *call)
 {
     const struct request_link_destroy *request = call->request;
-    struct link *link = find_link(request->link);
-    if (link == NULL)
+    void *object;
+    if (!handle_withdraw(HANDLE_LINK, request->link, &object) || object == NULL)
         return CUDA_ERROR_INVALID_HANDLE;
+    struct link *link = object;
     CUresult result = driver.cuLinkDestroy(link->state);
-    handle_remove(request->link);
-    jit_fini(&link->jit);
-    free(link);
+    handle_withdrawn_end(request->link, HANDLE_GONE);
+    link_free(link);
     return result;
 }

@@ -123,20 +123,23 @@ static CUresult load(struct call *call, bool library)
         payload_find(call, jit_bytes + library_bytes, request->image_bytes, request->image_uploaded);
     if (image == NULL)
         return CUDA_ERROR_INVALID_IMAGE;
+    enum handle_kind kind = library ? HANDLE_LIBRARY : HANDLE_MODULE;
     struct jit jit;
     CUresult result = CUDA_ERROR_INVALID_VALUE;
     uint64_t handle = 0;
     if (jit_init(&jit, call->tail, request->option_count, request->info_log_bytes,
                  request->error_log_bytes)) {
         void *object = NULL;
-        result = image_is_whole(image, request->image_bytes) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_IMAGE;
+        result = handle_check_name(kind, request->handle);
+        if (result == CUDA_SUCCESS && !image_is_whole(image, request->image_bytes))
+            result = CUDA_ERROR_INVALID_IMAGE;
         if (result == CUDA_SUCCESS)
             result = library ? load_library(image, &jit, call->tail + jit_bytes,
                                             request->library_option_count, &object)
                              : driver.cuModuleLoadDataEx((CUmodule *)&object, image, jit.count, jit.keys,
                                                          jit.values);
         if (result == CUDA_SUCCESS)
-            handle = handle_name(library ? HANDLE_LIBRARY : HANDLE_MODULE, request->handle, object, 0);
+            handle = call_name(kind, request->handle, object, 0);
         reply_load(call, handle, &jit);
     }
     jit_fini(&jit);

@@ -417,6 +417,44 @@ static void decode_prefetch(struct ptx_compiler *c, struct instruction *in)
     emit(c, in, PTX_OP_NOP);
 }
 
+/* The forms that count bytes of bulk copies (.expect_tx, .complete_tx) are not there, as bulk copies are not.
+ */
+static void decode_mbarrier(struct ptx_compiler *c, struct instruction *in)
+{
+    static const char *const kinds[] = {"init",      "inval",    "arrive", "arrive_drop",
+                                        "test_wait", "try_wait", NULL};
+    int kind = mod_choice(in, kinds);
+    bool parity = mod_take(in, "parity");
+    mod_take(in, "noComplete");
+    take_ordering(in);
+    enum named_space space = take_space(in);
+    bool waits = kind >= PTX_MBARRIER_TEST,
+         arrives = kind == PTX_MBARRIER_ARRIVE || kind == PTX_MBARRIER_DROP;
+    if (kind < 0 || mod_type(c, in) != PTX_B64 || (parity && !waits) ||
+        (space != NAMED_SHARED && space != NAMED_NONE))
+        decode_unsupported(c, in);
+    unsigned first = waits || arrives ? 1 : 0;
+    decode_count(c, in, first + (waits || kind == PTX_MBARRIER_INIT ? 2 : 1), first + 3);
+    struct address address = decode_address(c, in, &in->operands[first], space);
+    unsigned bits = waits && !parity ? 64 : 32;
+    uint32_t b = PTX_PLANE_NONE, d = PTX_PLANE_NONE;
+    if (in->operand_count > first + 1)
+        b = source_bits(c, in, &in->operands[first + 1], bits);
+    if (waits)
+        d = destination(c, in, &in->operands[0], PTX_PRED);
+    else if (arrives && in->operands[0].kind != OPERAND_SINK)
+        d = destination(c, in, &in->operands[0], PTX_B64);
+    struct ptx_insn *insn = emit(c, in, PTX_OP_MBARRIER);
+    insn->d = d;
+    insn->a = address.base;
+    insn->b = b;
+    insn->imm = address.offset;
+    insn->k[0] = (uint8_t)address.space;
+    insn->k[1] = (uint8_t)bits;
+    insn->k[4] = address.wide;
+    insn->k[5] = waits ? (parity ? PTX_MBARRIER_PARITY : PTX_MBARRIER_TEST) : (uint8_t)kind;
+}
+
 bool decode_memory(struct ptx_compiler *c, struct instruction *in)
 {
     const char *root = in->root;
@@ -424,6 +462,8 @@ bool decode_memory(struct ptx_compiler *c, struct instruction *in)
         decode_access(c, in, root[0] == 's');
     } else if (strcmp(root, "cp") == 0) {
         decode_copy(c, in);
+    } else if (strcmp(root, "mbarrier") == 0) {
+        decode_mbarrier(c, in);
     } else if (strcmp(root, "cvta") == 0) {
         decode_cvta(c, in);
     } else if (strcmp(root, "isspacep") == 0) {

@@ -27,13 +27,13 @@
  *   ATOM          as LD; k[5]: enum ptx_atom; b, c: operands; d: PTX_PLANE_NONE for red
  *   CP_ASYNC      a: shared base, imm: offset | bytes << 32, b: global base (64 bits), c: source size or
  *                 none, k[0]: space of a, k[4]: a is 64 bits wide; e: offset of b
- *   BRA           imm: target                   BRA_IF  a: predicate, k[0]: complement, imm: target
- *   BRX           a: index, list imm of targets
- *   GUARD         a: predicate, k[0]: complement; the next instruction runs for the lanes that pass
- *   CALL          imm: function index | call index << 32     CALL_POINTER  a: address, imm: call index << 32
- *   BAR           k[0]: enum ptx_barrier, a: number, b: threads or none, c: predicate, d: result,
- *                 k[1]: complement c
- *   SHFL, VOTE, MATCH, REDUX, ELECT, BAR_WARP: see ptx_warp_ops.c; c or b: member mask */
+ *   MBARRIER      a, imm, k[0], k[4]: address as for LD; k[5]: enum ptx_mbarrier; b: count, token or parity,
+ * k[1]: bits of b; d: token or predicate BRA           imm: target                   BRA_IF  a: predicate,
+ * k[0]: complement, imm: target BRX           a: index, list imm of targets GUARD         a: predicate, k[0]:
+ * complement; the next instruction runs for the lanes that pass CALL          imm: function index | call
+ * index << 32     CALL_POINTER  a: address, imm: call index << 32 BAR           k[0]: enum ptx_barrier, a:
+ * number, b: threads or none, c: predicate, d: result, k[1]: complement c SHFL, VOTE, MATCH, REDUX, ELECT,
+ * BAR_WARP: see ptx_warp_ops.c; c or b: member mask */
 #ifndef SIMGPU_PTX_OPS_H
 #define SIMGPU_PTX_OPS_H
 
@@ -83,7 +83,7 @@
 #define PTX_HALF_OPS(X) X(HALF1) X(HALF2) X(HALF3)
 
 #define PTX_MEMORY_OPS(X) \
-    X(LD) X(ST) X(LD_PARAM) X(ATOM) X(CP_ASYNC) X(CVTA_PARAM) X(MOV_LOCAL) X(ISSPACEP) X(FENCE) X(NOP)
+    X(LD) X(ST) X(LD_PARAM) X(ATOM) X(CP_ASYNC) X(CVTA_PARAM) X(MOV_LOCAL) X(ISSPACEP) X(FENCE) X(NOP) X(MBARRIER)
 
 #define PTX_FLOW_OPS(X) \
     X(BRA) X(BRA_IF) X(BRX) X(GUARD) X(CALL) X(CALL_POINTER) X(RET) X(EXIT) X(TRAP) X(CLOCK) X(NANOSLEEP) \
@@ -202,6 +202,15 @@ enum ptx_atom {
     PTX_ATOM_CAS,
     PTX_ATOM_INC,
     PTX_ATOM_DEC,
+};
+
+enum ptx_mbarrier {
+    PTX_MBARRIER_INIT,
+    PTX_MBARRIER_INVAL,
+    PTX_MBARRIER_ARRIVE,
+    PTX_MBARRIER_DROP,
+    PTX_MBARRIER_TEST,
+    PTX_MBARRIER_PARITY,
 };
 
 enum ptx_barrier { PTX_BARRIER_SYNC, PTX_BARRIER_ARRIVE, PTX_BARRIER_AND, PTX_BARRIER_OR, PTX_BARRIER_POPC };

@@ -87,6 +87,26 @@ static void reductions(void **state)
         assert_int_equal(out[i], 50 + 2000 + 46 * 10000);
 }
 
+/* Barriers in shared memory: by token, by parity, and with a count. */
+static void objects(void **state)
+{
+    uint32_t *out = memory_alloc(128 * 4);
+    run_text(HEAD ".shared .align 8 .b64 gate; setp.ne.u32 %p1, %r0, 0; @!%p1 mbarrier.init.shared.b64 "
+                  "[gate], 128; bar.sync 0;\n"
+                  "mov.u32 %r10, 0;\n"
+                  "ROUND: add.u32 %r6, %r0, %r10; st.shared.u32 [%r3], %r6; "
+                  "mbarrier.arrive.release.cta.shared::cta.b64 %rd4, [gate];\n"
+                  "WAIT: mbarrier.try_wait.shared.b64 %p2, [gate], %rd4; @!%p2 bra WAIT;\n"
+                  "xor.b32 %r7, %r2, 256; add.u32 %r7, %r7, %r1; ld.shared.u32 %r8, [%r7];\n"
+                  "mbarrier.arrive.shared.b64 _, [gate]; AGAIN: mbarrier.test_wait.parity.shared.b64 %p3, "
+                  "[gate], 1; @!%p3 bra AGAIN;\n"
+                  "add.u32 %r10, %r10, 1; setp.lt.u32 %p4, %r10, 5; @%p4 bra ROUND;\n"
+                  "st.global.u32 [%rd3], %r8; ret; }",
+             1, 128, out);
+    for (uint32_t i = 0; i < 128; i++)
+        assert_int_equal(out[i], (i ^ 64) + 4);
+}
+
 /* Nobody will come: said so instead of waiting for ever. */
 static void deadlock(void **state)
 {
@@ -140,6 +160,7 @@ int main(void)
         cmocka_unit_test_teardown(arrive, memory_fini),
         cmocka_unit_test_teardown(arrive_in_part, memory_fini),
         cmocka_unit_test_teardown(reductions, memory_fini),
+        cmocka_unit_test_teardown(objects, memory_fini),
         cmocka_unit_test_teardown(deadlock, memory_fini),
         cmocka_unit_test_teardown(bad_numbers, memory_fini),
         cmocka_unit_test_teardown(many_blocks, memory_fini),

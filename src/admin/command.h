@@ -55,6 +55,7 @@ struct command {
     struct command_option options[COMMAND_MAX_OPTIONS + 1];
     const struct table_layout *tables[COMMAND_MAX_TABLES]; /* that it prints: what --columns chooses from */
     bool changes;                                          /* it writes to the database */
+    bool alone; /* it runs without the library open: context->vgpu is NULL */
     command_run *run;
 };
 

@@ -78,13 +78,24 @@ const struct command command_table[] = {
      .tables = {&gpu_table},
      .run = run_list_gpus},
 
+    {.name = "scan-vms",
+     .group = VM_GROUP,
+     .summary = "Scan VMs, show GPU assignments",
+     .details = "Asks the hypervisors of this host for their VMs: libvirt and XenServer's xe, or what\n"
+                "hypervisor_uris in vgpu.conf names. A registered VM that none of them knows has vanished.\n",
+     .example = "vgpu-admin scan-vms",
+     .options = {OPTIONAL(OUTPUT), OPTIONAL(JSON), OPTIONAL(WATCH)},
+     .run = run_scan_vms},
     {.name = "register-vm",
      .group = VM_GROUP,
      .summary = "Register a VM to a pool, with a priority",
-     .details = "Without --vm-id it gets the lowest free number, without --vm-name the name VM-<id>.\n",
+     .details =
+         "Without --vm-id it gets the lowest free number, without --vm-name the name VM-<id>.\n"
+         "--all-unregistered registers all that scan-vms shows as not registered, under the names that\n"
+         "they have there: all of them or none.\n",
      .example = "vgpu-admin register-vm --vm-uuid=abc123 --pool=A --priority=high --vm-id=1",
-     .options = {SELECT(NEW_VM_UUID), OPTIONAL(NEW_VM_NAME), REQUIRED(POOL), REQUIRED(PRIORITY),
-                 OPTIONAL(VM_ID), OPTIONAL(VSOCK_CID), OPTIONAL(JSON)},
+     .options = {SELECT(NEW_VM_UUID), SELECT(ALL_UNREGISTERED), OPTIONAL(NEW_VM_NAME), REQUIRED(POOL),
+                 REQUIRED(PRIORITY), OPTIONAL(VM_ID), OPTIONAL(VSOCK_CID), OPTIONAL(JSON)},
      .changes = true,
      .run = run_register_vm},
     {.name = "show-vm",
@@ -194,6 +205,15 @@ const struct command command_table[] = {
                  MAY_SELECT(VM_NAME), OPTIONAL(GPU_ID), LISTING},
      .tables = {&grant_table, &change_table},
      .run = run_history},
+    {.name = "doctor",
+     .group = SYSTEM_GROUP,
+     .summary = "Check the installation and say what to do about each fault",
+     .details = "Looks at the configuration, the driver, the database, the daemon, its sockets, vsock, the\n"
+                "hypervisors and vgpu's own files. Exit status 1 when there is a fault.\n",
+     .example = "vgpu-admin doctor",
+     .options = {OPTIONAL(JSON)},
+     .alone = true,
+     .run = run_doctor},
     {.name = "export",
      .group = SYSTEM_GROUP,
      .summary = "Print the whole configuration as one JSON file",

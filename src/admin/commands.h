@@ -13,6 +13,10 @@ command_run run_list_vms, run_show_vm;
 extern const struct table_layout vm_table;
 /* vm_change_commands.c */
 command_run run_register_vm, run_update_vm, run_remove_vm;
+/* vm_scan_commands.c; the second is register-vm's */
+command_run run_scan_vms, run_register_all_unregistered;
+/* doctor_command.c */
+command_run run_doctor;
 /* pool_commands.c */
 command_run run_list_pools, run_add_pool, run_remove_pool;
 extern const struct table_layout pool_table;

@@ -21,6 +21,7 @@ enum option_id {
     OPTION_VM_IDS, /* numbers and ranges, of VMs that are registered */
     OPTION_PRIORITY,
     OPTION_VSOCK_CID,
+    OPTION_ALL_UNREGISTERED,
     OPTION_LIMIT,
     OPTION_SINCE,
     OPTION_CHANGES,

@@ -93,7 +93,7 @@ static enum vgpu_status run_command(const struct command *command, const struct 
                                     struct vgpu_error *err)
 {
     struct run run = {.command = command, .arguments = arguments};
-    enum vgpu_status status = vgpu_open(NULL, &run.vgpu, err);
+    enum vgpu_status status = command->alone ? VGPU_OK : vgpu_open(NULL, &run.vgpu, err);
     if (status != VGPU_OK)
         return status;
     if (arguments_has(arguments, OPTION_WATCH))

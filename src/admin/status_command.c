@@ -9,6 +9,11 @@
 #include "admin/listing.h"
 #include "admin/queue_lines.h"
 #include "admin/text.h"
+#include "admin/vm_scan_document.h"
+#include "admin/vm_scan_lines.h"
+
+/* So long the panel waits for hypervisors. */
+#define SCAN_TIME_LIMIT_MS 2000
 
 #define PANEL_WIDTH 80 /* as the requirement draws it */
 
@@ -100,6 +105,8 @@ struct panel {
     struct vgpu_error driver_note; /* why values of GPUs are not known; empty where they are */
     struct vgpu_live live;
     struct vgpu_error daemon_note; /* why the queue is not known; empty where it is */
+    struct vgpu_vm_scan scan;
+    struct vgpu_error scan_note; /* why no hypervisor could be asked; empty where they were */
 };
 
 static void print_queue(FILE *out, bool colour, size_t width, const struct panel *panel)
@@ -121,7 +128,13 @@ static void print_panel(const struct command_context *context, const struct pane
     print_title(out, context->colour, width < PANEL_WIDTH ? width : PANEL_WIDTH);
     print_gpus(out, context->colour, &panel->snapshot, &panel->driver_note);
     print_pools(out, context->colour, width, &panel->snapshot);
-    fputs("\nUnregistered VMs: 0 known\n  (no hypervisor is asked for its VMs)\n", out);
+    fputc('\n', out);
+    vm_scan_print_panel(out, width, &panel->scan);
+    if (panel->scan_note.message[0] != '\0') {
+        fputs("  ", out);
+        text_put(out, panel->scan_note.message, SIZE_MAX);
+        fputc('\n', out);
+    }
     print_queue(out, context->colour, width, panel);
 }
 
@@ -137,12 +150,16 @@ static enum vgpu_status print_panel_json(const struct command_context *context, 
     for (size_t i = 0; i < panel->live.gpu_count; i++)
         json_array_append_new(queue, document_queue(snapshot, &panel->live.gpus[i]));
     return document_print(context,
-                          json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
+                          json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
                                     document_gpus(snapshot, snapshot->gpus, snapshot->gpu_count), "pools",
                                     pools, "vms", document_vms(snapshot->vms, snapshot->vm_count), "daemon",
                                     has_live ? document_daemon(&panel->live) : json_null(), "queue", queue,
                                     "driver_note", document_text(panel->driver_note.message), "daemon_note",
-                                    document_text(panel->daemon_note.message)),
+                                    document_text(panel->daemon_note.message), "hypervisors",
+                                    document_hypervisors(&panel->scan), "unregistered_vms",
+                                    document_scanned_vms(&panel->scan, VGPU_VM_UNREGISTERED), "vanished_vms",
+                                    document_scanned_vms(&panel->scan, VGPU_VM_VANISHED), "scan_note",
+                                    document_text(panel->scan_note.message)),
                           err);
 }
 
@@ -155,10 +172,13 @@ enum vgpu_status run_status(const struct command_context *context, struct vgpu_e
     snapshot_refresh(context->vgpu, &panel.snapshot, &panel.driver_note);
     if (vgpu_get_live(context->vgpu, &panel.live, &panel.daemon_note) == VGPU_OK)
         panel.daemon_note.message[0] = '\0';
+    if (vgpu_scan_vms(context->vgpu, SCAN_TIME_LIMIT_MS, &panel.scan, &panel.scan_note) == VGPU_OK)
+        panel.scan_note.message[0] = '\0';
     if (context->output == OUTPUT_JSON)
         status = print_panel_json(context, &panel, err);
     else
         print_panel(context, &panel);
+    vgpu_vm_scan_fini(&panel.scan);
     vgpu_live_fini(&panel.live);
     vgpu_snapshot_fini(&panel.snapshot);
     return status;

@@ -57,6 +57,8 @@ enum vgpu_status run_register_vm(const struct command_context *context, struct v
         .vm_id = (int32_t)arguments_number(arguments, OPTION_VM_ID),
         .vsock_cid = (uint32_t)arguments_number(arguments, OPTION_VSOCK_CID),
     };
+    if (arguments_has(arguments, OPTION_ALL_UNREGISTERED))
+        return run_register_all_unregistered(context, err);
     struct vgpu_vm vm;
     FILE *out = context->out;
     enum vgpu_status status = vgpu_register_vm(context->vgpu, &registration, &vm, err);

@@ -12,6 +12,8 @@ struct fake_library {
     enum vgpu_status refresh_status; /* of vgpu_refresh_gpus(), likewise */
     enum vgpu_status live_status;    /* of vgpu_get_live(), likewise */
     struct vgpu_live live;
+    enum vgpu_status scan_status; /* of vgpu_scan_vms(), likewise */
+    struct vgpu_vm_scan scan;     /* by default nobody is asked */
     const struct vgpu_grant *grants;
     size_t grant_count;
     const struct vgpu_change *changes;

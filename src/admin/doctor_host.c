@@ -1,0 +1,79 @@
+/* What the host has for virtual machines: vsock, hypervisors. */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/doctor.h"
+#include "admin/vm_scan_lines.h"
+
+#define VSOCK_AREA       "vsock"
+#define HYPERVISORS_AREA "hypervisors"
+
+#define TIME_LIMIT_MS 5000
+
+void doctor_check_vsock(struct doctor *doctor)
+{
+    size_t with_cid = 0;
+    if (doctor->settings == NULL)
+        return;
+    int64_t port = settings_integer(doctor->settings, SETTING_LISTEN_VSOCK_PORT);
+    for (size_t i = 0; i < doctor->snapshot.vm_count; i++)
+        with_cid += doctor->snapshot.vms[i].vsock_cid != 0;
+    if (port == 0 && with_cid > 0)
+        doctor_note(doctor, DOCTOR_WARNING, VSOCK_AREA,
+                    "%zu VM(s) have a vsock CID, but vgpud does not listen; set listen_vsock_port", with_cid);
+    else if (port == 0)
+        doctor_note(doctor, DOCTOR_OK, VSOCK_AREA, "not used (listen_vsock_port is 0)");
+    else if (access("/dev/vsock", F_OK) != 0)
+        doctor_note(doctor, DOCTOR_FAULT, VSOCK_AREA,
+                    "listen_vsock_port is %" PRId64 ", but there is no /dev/vsock; run: modprobe vsock",
+                    port);
+    else if (access("/dev/vhost-vsock", F_OK) != 0)
+        doctor_note(doctor, DOCTOR_WARNING, VSOCK_AREA,
+                    "there is no /dev/vhost-vsock, which QEMU needs for its VMs; run: modprobe vhost_vsock");
+    else if (with_cid == 0)
+        doctor_note(doctor, DOCTOR_WARNING, VSOCK_AREA,
+                    "listen_vsock_port is %" PRId64
+                    ", but no VM has a CID; give it with vgpu-admin update-vm "
+                    "--vsock-cid",
+                    port);
+    else
+        doctor_note(doctor, DOCTOR_OK, VSOCK_AREA, "port %" PRId64 ", %zu VM(s) with a CID", port, with_cid);
+}
+
+void doctor_check_hypervisors(struct doctor *doctor)
+{
+    struct vgpu_vm_scan scan;
+    struct vgpu_error err;
+    if (doctor->vgpu == NULL)
+        return;
+    if (vgpu_scan_vms(doctor->vgpu, TIME_LIMIT_MS, &scan, &err) != VGPU_OK) {
+        doctor_note(doctor, DOCTOR_FAULT, HYPERVISORS_AREA, "%s", err.message);
+        return;
+    }
+    if (scan.hypervisor_count == 0)
+        doctor_note(doctor, DOCTOR_OK, HYPERVISORS_AREA,
+                    "none is asked (hypervisor_uris is %s): VMs are registered by hand",
+                    settings_written(doctor->settings, SETTING_HYPERVISOR_URIS));
+    for (size_t i = 0; i < scan.hypervisor_count; i++) {
+        const struct vgpu_hypervisor *hypervisor = &scan.hypervisors[i];
+        if (hypervisor->answered)
+            doctor_note(doctor, DOCTOR_OK, HYPERVISORS_AREA, "%s answers: %" PRIu32 " VM(s)",
+                        hypervisor->name, hypervisor->vm_count);
+        else
+            doctor_note(doctor, DOCTOR_WARNING, HYPERVISORS_AREA, "%s: %s (see hypervisor_uris in vgpu.conf)",
+                        hypervisor->name, hypervisor->reason);
+    }
+    size_t unregistered = vm_scan_count(&scan, VGPU_VM_UNREGISTERED);
+    size_t vanished = vm_scan_count(&scan, VGPU_VM_VANISHED);
+    if (unregistered > 0)
+        doctor_note(doctor, DOCTOR_OK, HYPERVISORS_AREA,
+                    "%zu VM(s) are not registered; vgpu-admin scan-vms lists them", unregistered);
+    if (vanished > 0)
+        doctor_note(
+            doctor, DOCTOR_WARNING, HYPERVISORS_AREA,
+            "%zu registered VM(s) are known to no hypervisor; vgpu-admin scan-vms lists them, remove-vm "
+            "removes one",
+            vanished);
+    vgpu_vm_scan_fini(&scan);
+}

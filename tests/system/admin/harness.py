@@ -1,11 +1,19 @@
 """A host of its own for one test of vgpu-admin: its directories, its simulated GPUs, its database."""
 
+import contextlib
+import fcntl
 import hashlib
+import json
 import os
+import pty
 import shutil
+import socket
 import sqlite3
+import struct
 import subprocess
 import tempfile
+import termios
+import threading
 from pathlib import Path
 
 TWO_H100 = "NVIDIA H100 80GB PCIe*2"
@@ -28,6 +36,7 @@ class Host:
             VGPU_STATE_DIR=str(self.state),
             VGPU_RUN_DIR=str(self.run_dir),
             VGPU_CONFIG="/dev/null",
+            VGPU_HYPERVISOR_URIS="none",
             VGPU_DRIVER="simulated",
             VGPU_SIM_GPUS=gpus,
             LC_ALL="C",
@@ -45,10 +54,11 @@ class Host:
 
     def call(self, *words, env=None, **kwargs):
         """Runs vgpu-admin with these words; returns the finished process, its output as bytes."""
+        if "input" not in kwargs:
+            kwargs.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.run(
             [self.admin, *words],
             env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=60,
@@ -78,6 +88,53 @@ class Host:
         if not self.database.is_file():
             return None
         return hashlib.sha256(self.database.read_bytes()).hexdigest()
+
+
+def on_terminal(host, columns, *words, env=None):
+    """Exit status and what vgpu-admin prints on a terminal so wide."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with subprocess.Popen([host.admin, *words], env={**host.env, "TERM": "xterm-256color", **(env or {})}, stdin=subprocess.DEVNULL, stdout=theirs,
+                          stderr=subprocess.STDOUT) as process:
+        os.close(theirs)
+        printed = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            printed += piece
+    os.close(ours)
+    return process.returncode, printed.decode().replace("\r\n", "\n")
+
+
+def serve_state(listener, state):
+    """A daemon that answers every request with this state, until the listener is closed."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection, connection.makefile("rwb") as stream:
+            for request in stream:
+                answer = state if json.loads(request)["op"] == "state" else {"ok": True}
+                stream.write(json.dumps(answer).encode() + b"\n")
+                stream.flush()
+
+
+@contextlib.contextmanager
+def fake_daemon(host, state):
+    """Answers on the admin socket with this state, as a daemon would."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        path = host.run_dir / "admin.sock"
+        listener.bind(str(path))
+        listener.listen()
+        threading.Thread(target=serve_state, args=(listener, state), daemon=True).start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        path.unlink()
 
 
 class Checks:

@@ -4,20 +4,12 @@ of several widths, in a loop, and with a daemon that has a queue to tell of.
 
 usage: test_workflow.py VGPU_ADMIN"""
 
-import fcntl
-import json
-import os
-import pty
 import re
-import socket
-import struct
 import subprocess
 import sys
-import termios
-import threading
 import unicodedata
 
-from harness import TWO_H100, Checks, Host
+from harness import TWO_H100, Checks, Host, fake_daemon, on_terminal
 
 SCANNED = """\
 Found 2 GPUs:
@@ -163,55 +155,21 @@ def check_changes(checks, host):
     checks.check("Pool: A, B (time-sliced)" in host.expect("status"), "a GPU that serves two pools in the panel")
 
 
-def on_terminal(host, columns, *words):
-    """What vgpu-admin prints on a terminal so wide."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with subprocess.Popen([host.admin, *words], env=host.env, stdin=subprocess.DEVNULL, stdout=theirs,
-                          stderr=subprocess.STDOUT) as process:
-        os.close(theirs)
-        printed = b""
-        while True:
-            try:
-                piece = os.read(ours, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not piece:
-                break
-            printed += piece
-    os.close(ours)
-    return process.returncode, printed.decode().replace("\r\n", "\n")
-
-
 def check_terminals(checks, host):
     for columns in (60, 80, 132, 200):
         for line in ("status", "list-vms", "list-gpus", "list-pools"):
-            status, printed = on_terminal(host, columns, line)
+            status, printed = on_terminal(host, columns, line, env={"NO_COLOR": "1"})
             checks.equal(status, 0, f"exit status of {line} on a terminal of {columns}")
             widest = max(width(row) for row in printed.splitlines() if "vgpud" not in row)
             checks.check(widest <= columns, f"{line} is {widest} wide on a terminal of {columns}:\n{printed}")
             checks.check("\x1b" not in printed, f"{line} prints escape sequences")
     piped = host.expect("list-vms")
-    checks.equal(on_terminal(host, 200, "list-vms")[1], piped, "list-vms on a wide terminal and in a pipe")
+    checks.equal(on_terminal(host, 200, "list-vms", env={"NO_COLOR": "1"})[1], piped, "list-vms on a wide terminal and in a pipe")
 
 
 def check_loop(checks, host):
     panels = {normalised(host.expect("status")) for _ in range(5)}
     checks.equal(len(panels), 1, "different panels in a loop")
-
-
-def serve_state(listener, state):
-    """A daemon that answers every request with this state, until the listener is closed."""
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        with connection, connection.makefile("rwb") as stream:
-            for request in stream:
-                answer = state if json.loads(request)["op"] == "state" else {"ok": True}
-                stream.write(json.dumps(answer).encode() + b"\n")
-                stream.flush()
 
 
 def check_queue(checks, host):
@@ -228,10 +186,7 @@ def check_queue(checks, host):
         "vms": [{"vm_uuid": "vm-3", "processes": 2, "grants": 17, "wait_us": 90000, "hold_us": 70000,
                  "calls": 123456, "gpu_calls": 1000, "device_memory_bytes": 1 << 30}],
     }
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(host.run_dir / "admin.sock"))
-        listener.listen()
-        threading.Thread(target=serve_state, args=(listener, state), daemon=True).start()
+    with fake_daemon(host, state):
         panel = host.expect("status")
         checks.equal(panel[panel.index("Queue:"):],
                      "Queue:\n------\n"
@@ -248,7 +203,6 @@ def check_queue(checks, host):
         for line in ["Guest Processes: 2\n", "Grants: 17 (waited 90 ms, held 70 ms in all)\n",
                      "Calls: 123456 (1000 of them GPU work)\n", "Device Memory: 1GB\n"]:
             checks.check(line in shown, f"show-vm lacks {line!r}:\n{shown}")
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 def check_scan_again(checks, host):

@@ -88,11 +88,22 @@ static void unknown_vm(const struct reception *reception, int fd, const char *wh
     refuse(reception, fd, HANDSHAKE_NO_VM, text);
 }
 
+/* Without effect where fd is no TCP socket. A machine that vanishes says no goodbye: its worker would wait
+ * for it for ever. */
+static void tcp_prepare(int fd)
+{
+    const int yes = 1, idle_s = 60, interval_s = 15, probes = 4;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 static void door_accepted(void *context, struct listener *listener, int fd)
 {
     const struct door *door = context;
-    const int yes = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* no TCP, no effect */
+    tcp_prepare(fd);
     struct vm *vm = host_find_vm(door->reception->host, door->vm_uuid);
     if (vm)
         receive(door->reception, vm, fd);

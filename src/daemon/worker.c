@@ -251,7 +251,7 @@ static int process_spawn(struct service *service, struct worker *worker, int con
     char *arguments[] = {service->worker_path, driver, vm_argument, gpu_argument, NULL};
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        {.flags = UV_IGNORE}, /* where the driver would print for a guest's kernels */
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
         [WORKER_FD_GUEST] = {.flags = UV_INHERIT_FD, .data.fd = worker->guest_fd},
         [WORKER_FD_CONTROL] = {.flags = UV_INHERIT_FD, .data.fd = control},

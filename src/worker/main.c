@@ -71,6 +71,21 @@ static void *listen_to_daemon(void *unused)
     return unused;
 }
 
+/* driver_ioctl.c says no to it, but where the hardware itself walks the page tables there is nothing to say
+ * no to. */
+static void warn_of_pageable_access(void)
+{
+    CUdevice device;
+    int reaches = 0;
+    if (driver.cuDeviceGet(&device, 0) == CUDA_SUCCESS &&
+        driver.cuDeviceGetAttribute(&reaches, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, device) ==
+            CUDA_SUCCESS &&
+        reaches)
+        log_warning(
+            "this GPU reaches all memory of the processes that use it: kernels of a guest can read and "
+            "change their own worker (load nvidia-uvm with uvm_disable_hmm=1 where that helps)");
+}
+
 static void load_driver(const char *path)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -86,6 +101,8 @@ static void load_driver(const char *path)
     if (result != CUDA_SUCCESS)
         log_error("cuInit on the host returned %d", (int)result);
     serve_set_init_result(result);
+    if (result == CUDA_SUCCESS)
+        warn_of_pageable_access();
 }
 
 static void configure(void)

@@ -5,27 +5,109 @@
 
 #define FATBIN_MAGIC 0xba55ed50u
 
-/* Section and segment tables, and what they point to, inside the file. Every size is checked before it is
- * added. */
+static bool part_is_inside(uint64_t offset, uint64_t bytes, uint64_t whole)
+{
+    return offset <= whole && bytes <= whole - offset;
+}
+
+struct elf {
+    const uint8_t *image;
+    uint64_t bytes;
+    Elf64_Ehdr header;
+};
+
+static Elf64_Shdr section_at(const struct elf *elf, unsigned index)
+{
+    Elf64_Shdr section;
+    memcpy(&section, elf->image + elf->header.e_shoff + index * sizeof section, sizeof section);
+    return section;
+}
+
+/* A name in a table of strings: the table is there, and so is the name's end. */
+static bool name_is_inside(const struct elf *elf, const Elf64_Shdr *strings, uint64_t name)
+{
+    return strings->sh_type == SHT_STRTAB && name < strings->sh_size &&
+           elf->image[strings->sh_offset + strings->sh_size - 1] == '\0';
+}
+
+static bool symbols_are_whole(const struct elf *elf, const Elf64_Shdr *section)
+{
+    if (section->sh_entsize != sizeof(Elf64_Sym) || section->sh_size % sizeof(Elf64_Sym) != 0 ||
+        section->sh_link >= elf->header.e_shnum)
+        return false;
+    Elf64_Shdr strings = section_at(elf, section->sh_link);
+    for (uint64_t at = 0; at < section->sh_size; at += sizeof(Elf64_Sym)) {
+        Elf64_Sym symbol;
+        memcpy(&symbol, elf->image + section->sh_offset + at, sizeof symbol);
+        if (!name_is_inside(elf, &strings, symbol.st_name) ||
+            (symbol.st_shndx >= elf->header.e_shnum && symbol.st_shndx < SHN_LORESERVE))
+            return false;
+    }
+    return true;
+}
+
+static bool sections_are_whole(const struct elf *elf)
+{
+    unsigned count = elf->header.e_shnum;
+    if (!part_is_inside(elf->header.e_shoff, (uint64_t)count * sizeof(Elf64_Shdr), elf->bytes))
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        Elf64_Shdr section = section_at(elf, i);
+        if (section.sh_type != SHT_NOBITS && section.sh_type != SHT_NULL &&
+            !part_is_inside(section.sh_offset, section.sh_size, elf->bytes))
+            return false;
+    }
+    Elf64_Shdr names = section_at(elf, elf->header.e_shstrndx);
+    for (unsigned i = 0; i < count; i++) {
+        Elf64_Shdr section = section_at(elf, i);
+        if (!name_is_inside(elf, &names, section.sh_name) ||
+            (section.sh_type == SHT_SYMTAB && !symbols_are_whole(elf, &section)))
+            return false;
+    }
+    return true;
+}
+
+/* Section and segment tables, what they point to, and the names in them. Every size is checked before it is
+ * added. The forms for more than 65279 sections, which a cubin never has, are refused. */
 static bool elf_is_whole(const uint8_t *image, uint64_t bytes)
 {
-    Elf64_Ehdr elf;
-    if (bytes < sizeof elf)
+    struct elf elf = {.image = image, .bytes = bytes};
+    const Elf64_Ehdr *header = &elf.header;
+    if (bytes < sizeof elf.header)
         return false;
-    memcpy(&elf, image, sizeof elf);
-    if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_shoff > bytes || elf.e_phoff > bytes ||
-        (elf.e_shnum > 0 && elf.e_shentsize != sizeof(Elf64_Shdr)) ||
-        (elf.e_phnum > 0 && elf.e_phentsize != sizeof(Elf64_Phdr)) ||
-        (uint64_t)elf.e_shnum * sizeof(Elf64_Shdr) > bytes - elf.e_shoff ||
-        (uint64_t)elf.e_phnum * sizeof(Elf64_Phdr) > bytes - elf.e_phoff || elf.e_shstrndx > elf.e_shnum)
+    memcpy(&elf.header, image, sizeof elf.header);
+    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+        header->e_shnum == 0 || header->e_shentsize != sizeof(Elf64_Shdr) ||
+        header->e_shstrndx >= header->e_shnum ||
+        (header->e_phnum > 0 && header->e_phentsize != sizeof(Elf64_Phdr)) ||
+        !part_is_inside(header->e_phoff, (uint64_t)header->e_phnum * sizeof(Elf64_Phdr), bytes) ||
+        !sections_are_whole(&elf))
         return false;
-    for (unsigned i = 0; i < elf.e_shnum; i++) {
-        Elf64_Shdr section;
-        memcpy(&section, image + elf.e_shoff + i * sizeof section, sizeof section);
-        if (section.sh_type == SHT_NOBITS || section.sh_type == SHT_NULL)
-            continue;
-        if (section.sh_offset > bytes || section.sh_size > bytes - section.sh_offset)
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        Elf64_Phdr segment;
+        memcpy(&segment, image + header->e_phoff + i * sizeof segment, sizeof segment);
+        if (!part_is_inside(segment.p_offset, segment.p_filesz, bytes))
             return false;
+    }
+    return true;
+}
+
+/* An entry of a fat binary, as far as its sizes go: `header_bytes` before `bytes` of code. */
+#define ENTRY_LEAST_BYTES 64u
+
+static bool entries_are_whole(const uint8_t *at, uint64_t bytes)
+{
+    while (bytes > 0) {
+        uint32_t header_bytes;
+        uint64_t code_bytes;
+        if (bytes < ENTRY_LEAST_BYTES)
+            return false;
+        memcpy(&header_bytes, at + 4, sizeof header_bytes);
+        memcpy(&code_bytes, at + 8, sizeof code_bytes);
+        if (header_bytes < ENTRY_LEAST_BYTES || !part_is_inside(header_bytes, code_bytes, bytes))
+            return false;
+        at += header_bytes + code_bytes;
+        bytes -= header_bytes + code_bytes;
     }
     return true;
 }
@@ -39,7 +121,8 @@ static bool fatbin_is_whole(const uint8_t *image, uint64_t bytes)
         return false;
     memcpy(&header_bytes, image + 6, sizeof header_bytes);
     memcpy(&body_bytes, image + 8, sizeof body_bytes);
-    return header_bytes >= 16 && header_bytes <= bytes && body_bytes <= bytes - header_bytes;
+    return header_bytes >= 16 && part_is_inside(header_bytes, body_bytes, bytes) &&
+           entries_are_whole(image + header_bytes, body_bytes);
 }
 
 bool image_is_whole(const uint8_t *image, uint64_t bytes)

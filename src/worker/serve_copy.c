@@ -88,9 +88,11 @@ CUresult serve_copy_staged_to_device(struct call *call)
 #define SLOT_SPINS   100000u
 #define SLOT_POLL_US 100u
 
-/* Waits until the guest has emptied the slot's last contents. */
+/* Waits until the guest has emptied the slot's last contents. The GPU is not kept from others for it: the
+ * grant waits for who is inside the gate, and a guest that takes its time, or is stopped, would be ended. */
 static void wait_for_slot(struct lane *lane, uint32_t slot)
 {
+    bool outside = false;
     for (unsigned rounds = 0;
          (int32_t)(atomic_load_explicit(&lane->shared->staging_taken, memory_order_acquire) + STAGING_SLOTS -
                    (slot + 1)) < 0 &&
@@ -99,9 +101,15 @@ static void wait_for_slot(struct lane *lane, uint32_t slot)
         lane_pause();
         if (rounds % 256 == 255)
             sched_yield();
-        if (rounds > SLOT_SPINS)
-            usleep(SLOT_POLL_US);
+        if (rounds <= SLOT_SPINS)
+            continue;
+        if (!outside)
+            gate_exit(&lane->pass);
+        outside = true;
+        usleep(SLOT_POLL_US);
     }
+    if (outside)
+        gate_enter(&lane->pass);
 }
 
 /* Keeps the slots full ahead of the guest: a copy is started for every free slot, and a slot is announced

@@ -169,11 +169,39 @@ static void daemon_fork(struct fixture *fixture)
     close(log_fd);
 }
 
+static void log_last_line(const struct fixture *fixture, char line[1024])
+{
+    FILE *log = fopen(fixture->log_path, "r");
+    assert_non_null(log);
+    line[0] = '\0';
+    while (fgets(line, 1024, log))
+        ;
+    fclose(log);
+    line[strcspn(line, "\n")] = '\0';
+}
+
+/* Waits for something from the daemon, and fails with its last words if it ends instead. */
+static void notice_wait(struct fixture *fixture)
+{
+    struct pollfd ready = {.fd = fixture->notify_fd, .events = POLLIN};
+    for (int left_ms = PATIENCE_MS; left_ms > 0; left_ms -= 50) {
+        if (poll(&ready, 1, 50) == 1)
+            return;
+        if (waitpid(fixture->daemon, NULL, WNOHANG) == fixture->daemon) {
+            char line[1024];
+            fixture->daemon = 0;
+            log_last_line(fixture, line);
+            fail_msg("vgpud has ended: %s", line);
+        }
+    }
+    fail_msg("vgpud says nothing within %d ms", PATIENCE_MS);
+}
+
 void daemon_expect_notice(struct fixture *fixture, const char *state)
 {
     char got[256];
     do {
-        readable_wait(fixture->notify_fd);
+        notice_wait(fixture);
         ssize_t bytes = recv(fixture->notify_fd, got, sizeof got - 1, 0);
         assert_true(bytes >= 0);
         got[bytes] = '\0';
@@ -207,13 +235,7 @@ int daemon_refuses(struct fixture *fixture, char line[1024])
     daemon_fork(fixture);
     int status = daemon_wait(fixture);
     fixture->daemon = running;
-    FILE *log = fopen(fixture->log_path, "r");
-    assert_non_null(log);
-    line[0] = '\0';
-    while (fgets(line, 1024, log))
-        ;
-    fclose(log);
-    line[strcspn(line, "\n")] = '\0';
+    log_last_line(fixture, line);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -141,6 +142,55 @@ static void a_gpu_that_vanishes_ends_its_guests_in_words(void **state)
     guest_command(other, "w"); /* did not notice */
     guest_expect(other, "held");
     close(other);
+}
+
+static size_t gpus_with(struct fixture *fixture, enum vgpu_gpu_status status)
+{
+    struct vgpu_error err;
+    struct vgpu_gpu *gpus;
+    size_t count;
+    size_t found = 0;
+    assert_int_equal(vgpu_list_gpus(fixture->vgpu, 0, &gpus, &count, &err), VGPU_OK);
+    for (size_t i = 0; i < count; i++)
+        found += gpus[i].status == status;
+    vgpu_free(gpus);
+    return found;
+}
+
+static void gpus_wait(struct fixture *fixture, size_t online, size_t offline)
+{
+    for (int tries = 0;
+         gpus_with(fixture, VGPU_GPU_ONLINE) != online || gpus_with(fixture, VGPU_GPU_OFFLINE) != offline;
+         tries++) {
+        if (tries == 4000)
+            fail_msg("the daemon does not see what GPUs there are");
+        usleep(5000);
+    }
+}
+
+static void the_daemon_looks_for_gpus_itself(void **state)
+{
+    struct fixture *fixture = *state;
+    char directory[128];
+    char path[160];
+    snprintf(directory, sizeof directory, "VGPU_SIMULATED_DIR=%s", fixture->dir);
+    snprintf(path, sizeof path, "%s/libnvidia-ml.so.1", fixture->dir);
+    const char *nvml = getenv("TEST_NVML");
+    assert_non_null(nvml);
+    assert_int_equal(symlink(nvml ? nvml : "", path), 0);
+    snprintf(path, sizeof path, "%s/libcuda.so.1", fixture->dir); /* vgpud never loads that */
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    fixture->environment[2] = directory;
+    fixture->options[0] = "--driver=simulated";
+    fixture->options[1] = "--gpu_rescan=50ms";
+    fixture->environment[0] = "VGPU_SIM_GPUS=3";
+    fixture->environment[1] = "VGPU_SIM_HIDE=";
+    daemon_start(fixture);
+    gpus_wait(fixture, 3, 2); /* the two of the fixture are not there */
+    assert_int_equal(daemon_stop(fixture), 0);
+    fixture->environment[1] = "VGPU_SIM_HIDE=1";
+    daemon_start(fixture);
+    gpus_wait(fixture, 2, 3);
 }
 
 static void expect_argument(int guest, const char *argument)
@@ -322,6 +372,7 @@ int main(void)
         TEST(a_pool_without_gpu_refuses_in_words),
         TEST(a_refusal_survives_an_unread_hello),
         TEST(a_gpu_that_vanishes_ends_its_guests_in_words),
+        TEST(the_daemon_looks_for_gpus_itself),
         TEST(a_moved_vm_starts_new_processes_on_the_new_gpu),
         TEST(guest_processes_are_limited),
         TEST(workers_get_what_they_need_and_no_more),

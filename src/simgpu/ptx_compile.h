@@ -131,7 +131,7 @@ struct ptx_compiler {
     struct builder builder;
 };
 
-/* ---- ptx_compile.c: errors, memory, tokens ---- */
+/* ---- ptx_compile.c: errors, memory, tokens ----------------------------------------------------- */
 
 _Noreturn void compile_fail(struct ptx_compiler *c, unsigned line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -153,7 +153,7 @@ _Noreturn void token_unexpected(struct ptx_compiler *c);
 enum ptx_type type_named(const char *text, size_t length); /* without the dot; PTX_TYPE_NONE */
 enum ptx_type token_take_type(struct ptx_compiler *c);     /* .u32 */
 
-/* ---- ptx_symbol.c ---- */
+/* ---- ptx_symbol.c ------------------------------------------------------------------------------ */
 
 void scope_enter(struct ptx_compiler *c);
 void scope_leave(struct ptx_compiler *c);
@@ -164,7 +164,7 @@ struct symbol *symbol_find_in_scope(const struct ptx_compiler *c, const char *na
 struct symbol *symbol_find_range(const struct ptx_compiler *c, const char *name, size_t length,
                                  uint32_t *number);
 
-/* ---- ptx_operand.c ---- */
+/* ---- ptx_operand.c ----------------------------------------------------------------------------- */
 
 uint64_t parse_integer_expression(struct ptx_compiler *c);
 /* A number or constant expression as an operand: integer, f32 or f64. */
@@ -172,7 +172,7 @@ void parse_constant(struct ptx_compiler *c, struct operand *operand);
 void parse_operand(struct ptx_compiler *c, struct operand *operand);
 bool special_named(const char *text, size_t length, enum ptx_special *special);
 
-/* ---- ptx_parse.c, ptx_parse_data.c, ptx_parse_function.c ---- */
+/* ---- ptx_parse.c, ptx_parse_data.c, ptx_parse_function.c --------------------------------------- */
 
 void parse_unit(struct ptx_compiler *c, const struct ptx_input *input);
 
@@ -197,7 +197,7 @@ void parse_declaration(struct ptx_compiler *c, struct declaration *out);
 void parse_body(struct ptx_compiler *c);
 void parse_call(struct ptx_compiler *c, struct instruction *in);
 
-/* ---- ptx_emit.c ---- */
+/* ---- ptx_emit.c -------------------------------------------------------------------------------- */
 
 uint32_t plane_alloc(struct ptx_compiler *c, unsigned bits);
 uint32_t plane_constant(struct ptx_compiler *c, unsigned bits, uint64_t value);
@@ -214,7 +214,7 @@ void builder_end(struct ptx_compiler *c);
 /* At the end of a block: labels that are defined in it are settled, others are left to the block around. */
 void fixups_settle(struct ptx_compiler *c);
 
-/* ---- ptx_decode.c and ptx_decode_*.c ---- */
+/* ---- ptx_decode.c and ptx_decode_*.c ----------------------------------------------------------- */
 
 bool mod_take(struct instruction *in, const char *modifier);
 bool mod_is_next(const struct instruction *in, const char *modifier);
@@ -251,11 +251,11 @@ bool decode_atomic(struct ptx_compiler *c, struct instruction *in);
 bool decode_flow(struct ptx_compiler *c, struct instruction *in);
 bool decode_warp(struct ptx_compiler *c, struct instruction *in);
 
-/* ---- ptx_link.c ---- */
+/* ---- ptx_link.c -------------------------------------------------------------------------------- */
 
 void link_module(struct ptx_compiler *c, struct ptx_log *log);
 
-/* ---- ptx_table.c ---- */
+/* ---- ptx_table.c ------------------------------------------------------------------------------- */
 
 /* plain: of the form for any processor. */
 ptx_handler ptx_handler_of(enum ptx_op op, bool plain);

@@ -221,11 +221,28 @@ static void decode_dot(struct ptx_compiler *c, struct instruction *in, bool four
     insn->k[2] = high;
 }
 
+/* The one of the video instructions that compilers still make. */
+static void decode_differences(struct ptx_compiler *c, struct instruction *in)
+{
+    bool add = mod_take(in, "add");
+    enum ptx_type d = mod_type(c, in), a = mod_type(c, in), b = mod_type(c, in);
+    if (ptx_type_bits(d) != 32 || ptx_type_bits(a) != 32 || ptx_type_bits(b) != 32 || (d == PTX_S32 && !add))
+        decode_unsupported(c, in);
+    struct ptx_insn *insn = emit_plain(c, in, PTX_OP_VABSDIFF4, PTX_B32, 3);
+    insn->k[0] = a == PTX_S32;
+    insn->k[1] = b == PTX_S32;
+    insn->k[2] = add;
+}
+
 bool decode_integer(struct ptx_compiler *c, struct instruction *in)
 {
     const char *root = in->root;
     if (strcmp(root, "dp4a") == 0 || strcmp(root, "dp2a") == 0) {
         decode_dot(c, in, root[2] == '4');
+        return true;
+    }
+    if (strcmp(root, "vabsdiff4") == 0) {
+        decode_differences(c, in);
         return true;
     }
     if (!is_integer_form(in))

@@ -455,6 +455,32 @@ static void decode_mbarrier(struct ptx_compiler *c, struct instruction *in)
     insn->k[5] = waits ? (parity ? PTX_MBARRIER_PARITY : PTX_MBARRIER_TEST) : (uint8_t)kind;
 }
 
+static void decode_alloca(struct ptx_compiler *c, struct instruction *in, enum ptx_alloca kind)
+{
+    enum ptx_type type = mod_type(c, in);
+    uint64_t align = 16;
+    if (type != PTX_U64 && type != PTX_U32)
+        decode_unsupported(c, in);
+    decode_count(c, in, kind == PTX_ALLOCA_TAKE ? 2 : 1, kind == PTX_ALLOCA_TAKE ? 3 : 1);
+    if (in->operand_count == 3) {
+        align = in->operands[2].value;
+        if (in->operands[2].kind != OPERAND_INTEGER || align == 0 || align > 4096 || (align & (align - 1)))
+            decode_mismatch(c, in);
+    }
+    uint32_t a = PTX_PLANE_NONE, d = PTX_PLANE_NONE;
+    if (kind != PTX_ALLOCA_SAVE)
+        a = source(c, in, &in->operands[kind == PTX_ALLOCA_TAKE], type);
+    if (kind != PTX_ALLOCA_RESTORE)
+        d = destination(c, in, &in->operands[0], type);
+    c->builder.function->uses_alloca = true;
+    struct ptx_insn *insn = emit(c, in, PTX_OP_ALLOCA);
+    insn->d = d;
+    insn->a = a;
+    insn->imm = align < 16 ? 16 : align;
+    insn->k[4] = type == PTX_U64;
+    insn->k[5] = (uint8_t)kind;
+}
+
 bool decode_memory(struct ptx_compiler *c, struct instruction *in)
 {
     const char *root = in->root;
@@ -462,6 +488,12 @@ bool decode_memory(struct ptx_compiler *c, struct instruction *in)
         decode_access(c, in, root[0] == 's');
     } else if (strcmp(root, "cp") == 0) {
         decode_copy(c, in);
+    } else if (strcmp(root, "alloca") == 0) {
+        decode_alloca(c, in, PTX_ALLOCA_TAKE);
+    } else if (strcmp(root, "stacksave") == 0) {
+        decode_alloca(c, in, PTX_ALLOCA_SAVE);
+    } else if (strcmp(root, "stackrestore") == 0) {
+        decode_alloca(c, in, PTX_ALLOCA_RESTORE);
     } else if (strcmp(root, "mbarrier") == 0) {
         decode_mbarrier(c, in);
     } else if (strcmp(root, "cvta") == 0) {

@@ -21,7 +21,8 @@ struct ptx_frame {
     const struct ptx_call *call;
     uint32_t lanes; /* that have not returned yet */
     uint32_t depth;
-    uint32_t local_base; /* of its local memory in each lane's stack */
+    uint32_t local_base;           /* of its local memory in each lane's stack */
+    uint32_t saved_top[PTX_LANES]; /* what alloca had taken before, for functions that use it */
     _Alignas(64) uint8_t regs[];
 };
 
@@ -57,7 +58,9 @@ struct ptx_warp {
     struct ptx_fragment fragments[PTX_LANES]; /* the others */
     struct ptx_block *block;
     struct ptx_executor *executor;
-    uint8_t *local; /* of lane 0; the others follow at executor->local_bytes */
+    uint32_t stack_top[PTX_LANES]; /* local memory from here up is taken by alloca */
+    uint32_t stack_low;            /* the least of them */
+    uint8_t *local;                /* of lane 0; the others follow at executor->local_bytes */
 };
 
 struct ptx_barrier_state {
@@ -160,6 +163,9 @@ void ptx_barrier_check_all(struct ptx_block *block);
 
 /* ptx_ops_warp.c: lets those lanes at a sync go on for which all others that they name have come. */
 void ptx_sync_resolve(struct ptx_warp *warp);
+
+/* ptx_ops_alloca.c: after a change of stack_top. */
+void ptx_stack_measure(struct ptx_warp *warp);
 
 /* ptx_builtin.c */
 void ptx_builtin_call(struct ptx_warp *warp, const struct ptx_insn *insn, const struct ptx_function *function,

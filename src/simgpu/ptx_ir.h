@@ -193,6 +193,8 @@ struct ptx_function {
     uint32_t *callees; /* indexes of functions called directly */
     size_t callee_count;
     bool calls_pointer;
+    bool uses_alloca;
+    bool needs_stack;      /* of a kernel: it or what it calls takes local memory as it runs */
     uint32_t *shared_used; /* indexes of shared variables named in the code */
     size_t shared_used_count;
 

@@ -58,6 +58,9 @@ static bool warp_start(struct ptx_executor *x, struct ptx_block *block, unsigned
     w->block = block;
     w->executor = x;
     w->local = block->local + (size_t)first * x->local_bytes;
+    for (unsigned lane = 0; lane < PTX_LANES; lane++)
+        w->stack_top[lane] = x->local_bytes;
+    w->stack_low = x->local_bytes;
     w->live = threads >= PTX_LANES ? PTX_ALL_LANES : (1u << threads) - 1;
     if (w->kernel_frame)
         ptx_frame_renew(w, w->kernel_frame);
@@ -225,7 +228,7 @@ static bool prepare(struct ptx_executor *x)
     const struct ptx_launch *launch = x->launch;
     const struct ptx_kernel *kernel = launch->kernel;
     uint32_t stack = launch->stack_bytes ? launch->stack_bytes : 1024;
-    bool calls = x->kernel->callee_count || x->kernel->calls_pointer;
+    bool calls = x->kernel->callee_count || x->kernel->calls_pointer || x->kernel->needs_stack;
     x->local_bytes = (kernel->local_bytes + (calls ? stack : 0) + 15) / 16 * 16;
     x->params_bytes = kernel->params_bytes;
     x->params = calloc(1, kernel->params_bytes + MEMORY_SLACK);

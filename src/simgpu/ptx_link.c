@@ -288,6 +288,7 @@ static void describe_kernel(struct ptx_compiler *c, struct ptx_function *functio
         const struct ptx_function *callee = module->functions[i];
         if (!reach->seen[i])
             continue;
+        function->needs_stack |= callee->uses_alloca;
         registers = callee->registers > registers ? callee->registers : registers;
         if (reach->addressed[i] && callee->local_bytes > pointed)
             pointed = callee->local_bytes;

@@ -1,3 +1,4 @@
+/* clang-format off */
 /* The operations of the compact form. Private to the engine.
  *
  * Arithmetic lives in files that are compiled twice, once for any x86-64 and once for AVX2 with FMA; which
@@ -27,13 +28,21 @@
  *   ATOM          as LD; k[5]: enum ptx_atom; b, c: operands; d: PTX_PLANE_NONE for red
  *   CP_ASYNC      a: shared base, imm: offset | bytes << 32, b: global base (64 bits), c: source size or
  *                 none, k[0]: space of a, k[4]: a is 64 bits wide; e: offset of b
- *   MBARRIER      a, imm, k[0], k[4]: address as for LD; k[5]: enum ptx_mbarrier; b: count, token or parity,
- * k[1]: bits of b; d: token or predicate BRA           imm: target                   BRA_IF  a: predicate,
- * k[0]: complement, imm: target BRX           a: index, list imm of targets GUARD         a: predicate, k[0]:
- * complement; the next instruction runs for the lanes that pass CALL          imm: function index | call
- * index << 32     CALL_POINTER  a: address, imm: call index << 32 BAR           k[0]: enum ptx_barrier, a:
- * number, b: threads or none, c: predicate, d: result, k[1]: complement c SHFL, VOTE, MATCH, REDUX, ELECT,
- * BAR_WARP: see ptx_warp_ops.c; c or b: member mask */
+ *   MBARRIER      a, imm, k[0], k[4]: address as for LD; k[5]: enum ptx_mbarrier; d: token or predicate;
+ *                 b: count, token or parity, k[1]: bits of b
+ *   ALLOCA        k[5]: enum ptx_alloca, a: size or saved top, imm: alignment, d: pointer into local memory,
+ *                 k[4]: a and d are 64 bits wide
+ *   VABSDIFF4     k[0]: a signed, k[1]: b signed, k[2]: add the four differences to c
+ *   BRA           imm: target
+ *   BRA_IF        a: predicate, k[0]: complement, imm: target
+ *   BRX           a: index, list imm of targets
+ *   GUARD         a: predicate, k[0]: complement; the next instruction runs for the lanes that pass
+ *   CALL          imm: function index | call index << 32
+ *   CALL_POINTER  a: address, imm: call index << 32
+ *   BAR           k[0]: enum ptx_barrier, a: number, b: threads or none, c: predicate, d: result,
+ *                 k[1]: complement c
+ *   SHFL, VOTE, MATCH, REDUX, ELECT, BAR_WARP    see ptx_ops_warp.c */
+/* clang-format on */
 #ifndef SIMGPU_PTX_OPS_H
 #define SIMGPU_PTX_OPS_H
 
@@ -57,7 +66,7 @@
     X(AND_P) X(OR_P) X(XOR_P) X(NOT_P) X(MOV_P) \
     X(SHF) X(LOP3) X(PRMT) PTX_FOR_SU32(X, BFE) X(BFI_32) X(BFI_64) PTX_FOR_SU32(X, BFIND) X(BREV_32) X(BREV_64) \
     X(POPC_32) X(POPC_64) X(CLZ_32) X(CLZ_64) X(FNS) X(DP4A) X(DP2A) X(BMSK) X(SZEXT) \
-    X(ADD_X2) X(SUB_X2) X(MIN_S16X2) X(MAX_S16X2) X(MIN_U16X2) X(MAX_U16X2) X(NEG_X2) \
+    X(ADD_X2) X(SUB_X2) X(MIN_S16X2) X(MAX_S16X2) X(MIN_U16X2) X(MAX_U16X2) X(NEG_X2) X(VABSDIFF4) \
     PTX_FOR_B(X, SELP) PTX_FOR_B(X, SLCT) PTX_FOR_B(X, MOV) \
     X(PACK_16X2) X(PACK_16X4) X(PACK_32X2) X(UNPACK_16X2) X(UNPACK_16X4) X(UNPACK_32X2) \
     X(CVT_U64_U32) X(CVT_S64_S32) X(CVT_B32_B64)
@@ -83,7 +92,7 @@
 #define PTX_HALF_OPS(X) X(HALF1) X(HALF2) X(HALF3)
 
 #define PTX_MEMORY_OPS(X) \
-    X(LD) X(ST) X(LD_PARAM) X(ATOM) X(CP_ASYNC) X(CVTA_PARAM) X(MOV_LOCAL) X(ISSPACEP) X(FENCE) X(NOP) X(MBARRIER)
+    X(LD) X(ST) X(LD_PARAM) X(ATOM) X(CP_ASYNC) X(CVTA_PARAM) X(MOV_LOCAL) X(ISSPACEP) X(FENCE) X(NOP) X(MBARRIER) X(ALLOCA)
 
 #define PTX_FLOW_OPS(X) \
     X(BRA) X(BRA_IF) X(BRX) X(GUARD) X(CALL) X(CALL_POINTER) X(RET) X(EXIT) X(TRAP) X(CLOCK) X(NANOSLEEP) \
@@ -203,6 +212,8 @@ enum ptx_atom {
     PTX_ATOM_INC,
     PTX_ATOM_DEC,
 };
+
+enum ptx_alloca { PTX_ALLOCA_TAKE, PTX_ALLOCA_SAVE, PTX_ALLOCA_RESTORE };
 
 enum ptx_mbarrier {
     PTX_MBARRIER_INIT,

@@ -142,7 +142,7 @@ static void enter(struct ptx_warp *w, const struct ptx_insn *i, const struct ptx
         return;
     }
     uint64_t local_base = (uint64_t)caller->local_base + caller->function->local_bytes;
-    if (local_base + callee->local_bytes > w->executor->local_bytes || caller->depth >= PTX_MAX_DEPTH) {
+    if (local_base + callee->local_bytes > w->stack_low || caller->depth >= PTX_MAX_DEPTH) {
         ptx_fault_raise(w, i, first, PTX_FAULT_STACK_OVERFLOW, 0, 0, true);
         return;
     }
@@ -157,6 +157,8 @@ static void enter(struct ptx_warp *w, const struct ptx_insn *i, const struct ptx
     frame->lanes = w->mask;
     frame->return_to = w->pc;
     frame->call = call;
+    if (callee->uses_alloca)
+        memcpy(frame->saved_top, w->stack_top, sizeof frame->saved_top);
     for (size_t n = 0; n < call->argument_count; n++)
         pass_value(w, caller, call->arguments[n].is_register, call->arguments[n].place, frame,
                    callee->params[n].is_register, callee->params[n].place, call->arguments[n].bytes);
@@ -213,6 +215,10 @@ void ptx_run_RET(struct ptx_warp *w, const struct ptx_insn *i)
         const struct ptx_actual *result = &frame->call->results[n];
         pass_value(w, frame, function->results[n].is_register, function->results[n].place, caller,
                    result->is_register, result->place, result->bytes);
+    }
+    if (function->uses_alloca) {
+        PTX_FOR_LANES(w->mask, w->stack_top[lane] = frame->saved_top[lane]);
+        ptx_stack_measure(w);
     }
     w->pc = frame->return_to;
     w->frame = caller;

@@ -412,6 +412,19 @@ X2(MIN_U16X2, uint16_t, x < y ? x : y)
 X2(MAX_U16X2, uint16_t, x > y ? x : y)
 PTX_UNARY(NEG_X2, uint32_t, uint32_t, SUB_X2_pair(0, x))
 
+static inline uint32_t differences(uint32_t x, uint32_t y, uint32_t z, const uint8_t *k)
+{
+    uint32_t bytes = 0, sum = z;
+    for (unsigned bit = 0; bit < 32; bit += 8) {
+        int32_t p = part_of(x, bit, 8, k[0]), q = part_of(y, bit, 8, k[1]);
+        uint32_t difference = (uint32_t)(p > q ? p - q : q - p);
+        bytes |= (difference & 0xff) << bit;
+        sum += difference;
+    }
+    return k[2] ? sum : bytes;
+}
+PTX_TERNARY(VABSDIFF4, uint32_t, uint32_t, differences(x, y, z, i->k))
+
 /* ---- selection --------------------------------------------------------------------------------- */
 
 #define SELECT(BITS)                                                                                         \

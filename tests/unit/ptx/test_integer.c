@@ -57,6 +57,8 @@ static void arithmetic(void **state)
         {"{ max.s32.relu r0, r1, r2; }", 'r', 0xfffffff0, 0xfffffff1, 0, 0},
         {"min.s16x2 r0, r1, r2;", 'r', 0x80000001, 0x00010002, 0, 0x80000001},
         {"max.u16x2 r0, r1, r2;", 'r', 0x80000001, 0x00010002, 0, 0x80000002},
+        {"vabsdiff4.u32.u32.u32 r0, r1, r2, r3;", 'r', 0x01ff0510, 0x02000a10, 7, 0x01ff0500},
+        {"vabsdiff4.u32.s32.s32.add r0, r1, r2, r3;", 'r', 0xff000080, 0x0100007f, 7, 7 + 2 + 255},
         {"sad.s32 r0, r1, r2, r3;", 'r', 0xfffffffe, 3, 10, 15},
         {"sad.u32 r0, r1, r2, r3;", 'r', 3, 5, 10, 12},
         {"dp4a.u32.u32 r0, r1, r2, r3;", 'r', 0x01020304, 0x01010101, 100, 110},

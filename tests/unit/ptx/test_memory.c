@@ -115,6 +115,32 @@ static void local_arrays(void **state)
         assert_int_equal(memory[i * 16], (i & 15) * i + 1);
 }
 
+/* Local memory taken as the kernel runs, each thread its own amount; given back when the function returns. */
+static void taken_as_it_runs(void **state)
+{
+    static const char text[] = HEADER
+        ".func (.param .b32 r) last(.param .b32 n) { .reg .pred %p; .reg .b32 %r<8>; .reg .b64 %rd<8>;\n"
+        "ld.param.u32 %r1, [n]; add.u32 %r2, %r1, 1; mul.wide.u32 %rd1, %r2, 4; alloca.u64 %rd2, %rd1, 16; "
+        "cvta.local.u64 %rd3, %rd2;\n"
+        "mov.u32 %r3, 0;\n"
+        "L: mul.wide.u32 %rd4, %r3, 4; add.u64 %rd5, %rd3, %rd4; mul.lo.u32 %r4, %r3, 3; st.u32 [%rd5], %r4; "
+        "add.u32 %r3, %r3, 1;\n"
+        "setp.le.u32 %p, %r3, %r1; @%p bra L; ld.local.u32 %r5, [%rd2]; ld.u32 %r6, [%rd5]; add.u32 %r6, "
+        "%r6, %r5;\n"
+        "st.param.b32 [r], %r6; ret; }\n" HEAD "mov.u32 %r1, 0;\n"
+        "AGAIN: { .param .b32 a; .param .b32 b; st.param.b32 [a], %r0; call.uni (b), last, (a); ld.param.b32 "
+        "%r2, [b]; }\n"
+        "add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 50; @%p1 bra AGAIN; st.global.u32 [%rd3], %r2; ret; }";
+    uint32_t *memory = memory_alloc(64 * 64);
+    run_text(text, 1, 40, memory);
+    for (uint32_t i = 0; i < 40; i++)
+        assert_int_equal(memory[i * 16], i * 3);
+    run_fault(HEADER HEAD "mov.u64 %rd4, 5000; alloca.u64 %rd5, %rd4, 16; ret; }", 1, 1, memory,
+              PTX_FAULT_STACK_OVERFLOW);
+    run_fault(HEADER HEAD "mov.u64 %rd4, -16; alloca.u64 %rd5, %rd4, 16; ret; }", 1, 1, memory,
+              PTX_FAULT_STACK_OVERFLOW);
+}
+
 /* Parameters of all sizes, also through an address. */
 static void kernel_parameters(void **state)
 {
@@ -228,6 +254,7 @@ int main(void)
         cmocka_unit_test_teardown(vectors, memory_fini),
         cmocka_unit_test_teardown(generic, memory_fini),
         cmocka_unit_test_teardown(local_arrays, memory_fini),
+        cmocka_unit_test_teardown(taken_as_it_runs, memory_fini),
         cmocka_unit_test_teardown(kernel_parameters, memory_fini),
         cmocka_unit_test_teardown(asynchronous_copies, memory_fini),
         cmocka_unit_test_teardown(positions, memory_fini),

@@ -97,9 +97,19 @@ static void guest_fd_close(struct worker *worker)
     worker->guest_fd = -1;
 }
 
-static void message_handle(struct worker *worker, struct control_message *message)
+/* What a worker says goes into the log as one line. */
+static void text_clean(struct control_message *message)
 {
     message->text[sizeof message->text - 1] = '\0';
+    for (char *c = message->text; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?';
+    }
+}
+
+static void message_handle(struct worker *worker, struct control_message *message)
+{
+    text_clean(message);
     switch ((enum control_type)message->type) {
     case CONTROL_READY:
         guest_fd_close(worker);

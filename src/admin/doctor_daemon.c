@@ -51,9 +51,29 @@ static void check_answer(struct doctor *doctor)
     }
 }
 
+/* Without the library, which needs the database: whether somebody listens, and no more. */
+static void check_listener(struct doctor *doctor)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *run_dir = settings_text(doctor->settings, SETTING_RUN_DIR);
+    int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/admin.sock", run_dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || length >= (int)sizeof address.sun_path)
+        doctor_note(doctor, DOCTOR_FAULT, AREA, "the daemon's socket below %s cannot be reached", run_dir);
+    else if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        doctor_note(doctor, DOCTOR_OK, AREA, "vgpud listens at %s", address.sun_path);
+    else
+        doctor_note(doctor, DOCTOR_FAULT, AREA, "no daemon is running (%s: %s): start vgpud",
+                    address.sun_path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
 void doctor_check_daemon(struct doctor *doctor)
 {
     struct vgpu_error err;
+    if (doctor->vgpu == NULL && doctor->settings != NULL)
+        check_listener(doctor);
     if (doctor->vgpu == NULL)
         return;
     if (vgpu_get_live(doctor->vgpu, &doctor->live, &err) == VGPU_OK) {

@@ -49,7 +49,7 @@ CUresult staging_take_slot(uint8_t **memory, uint32_t *slot)
     CUresult result;
     uint8_t *staging = staging_area(&result);
     if (staging == NULL)
-        return result;
+        return result != CUDA_SUCCESS ? result : CUDA_ERROR_OUT_OF_MEMORY;
     struct guest_thread *thread = thread_self();
     *slot = thread->staging_sent;
     *memory = staging + (*slot % STAGING_SLOTS) * STAGING_SLOT_BYTES;

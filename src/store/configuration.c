@@ -141,7 +141,7 @@ enum step { STEP_REMOVE, STEP_PARK, STEP_CHANGE, STEP_ADD, STEP_COUNT };
 static enum vgpu_status apply_vm(struct store *store, enum step step, const struct vgpu_vm *now,
                                  const struct vgpu_vm *wanted, struct vgpu_error *err)
 {
-    if (wanted == NULL)
+    if (now != NULL && wanted == NULL)
         return step == STEP_REMOVE ? store_remove_vm(store, now->vm_uuid, NULL, err) : VGPU_OK;
     if (now == NULL)
         return step == STEP_ADD ? store_register_vm(store, wanted, NULL, err) : VGPU_OK;
@@ -156,7 +156,9 @@ static enum vgpu_status apply_vms(struct store *store, const struct vgpu_snapsho
 {
     const struct vgpu_vm **old = sort_vms(now);
     const struct vgpu_vm **new = sort_vms(wanted);
-    enum vgpu_status status = old == NULL || new == NULL ? store_fail(store, SQLITE_NOMEM, err) : VGPU_OK;
+    enum vgpu_status status = VGPU_OK;
+    if (old == NULL || new == NULL)
+        status = error_set(err, VGPU_ERR_MEMORY, "database %s: out of memory", store->path);
     for (int step = 0; status == VGPU_OK && step < STEP_COUNT; step++) {
         size_t i = 0;
         size_t j = 0;

@@ -66,7 +66,7 @@ static bool share_process_page(int fd)
 /* The peer is on this kernel: descriptors can be passed. */
 static bool is_local(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t bytes = sizeof address;
     return getsockname(fd, (struct sockaddr *)&address, &bytes) == 0 && address.ss_family == AF_UNIX;
 }

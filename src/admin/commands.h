@@ -12,7 +12,7 @@ extern const struct table_layout gpu_table;
 command_run run_list_vms, run_show_vm;
 extern const struct table_layout vm_table;
 /* vm_change_commands.c */
-command_run run_register_vm, run_update_vm, run_remove_vm;
+command_run run_register_vm, run_update_vm, run_pause, run_resume, run_remove_vm;
 /* vm_scan_commands.c; the second is register-vm's */
 command_run run_scan_vms, run_register_all_unregistered;
 /* doctor_command.c */
@@ -22,6 +22,8 @@ command_run run_list_pools, run_add_pool, run_remove_pool;
 extern const struct table_layout pool_table;
 /* status_command.c */
 command_run run_status;
+/* dashboard_command.c */
+command_run run_dashboard;
 /* queue_commands.c */
 command_run run_queue;
 extern const struct table_layout queue_table;

@@ -116,10 +116,12 @@ static void print_update(const struct command_context *context, uint32_t fields,
                      vgpu_priority_name(before->priority));
     if (fields & VGPU_VM_ID)
         print_number_change(&changes, "VM ID", (uint32_t)now->vm_id, (uint32_t)before->vm_id);
-    if (strcmp(now->vm_name, before->vm_name) != 0)
+    if ((fields & VGPU_VM_NAME) != 0 || strcmp(now->vm_name, before->vm_name) != 0)
         print_change(&changes, "name", now->vm_name, before->vm_name);
     if (fields & VGPU_VM_VSOCK_CID)
         print_number_change(&changes, "vsock CID", now->vsock_cid, before->vsock_cid);
+    if (fields & VGPU_VM_PAUSED)
+        print_change(&changes, "paused", now->paused ? "yes" : "no", before->paused ? "yes" : "no");
     if (fields & VGPU_VM_POOL)
         print_served_by(context, now);
     else
@@ -174,9 +176,10 @@ static struct vgpu_vm_update make_update(const struct arguments *arguments)
     return wanted;
 }
 
-enum vgpu_status run_update_vm(const struct command_context *context, struct vgpu_error *err)
+/* All VMs that are meant, or none. */
+static enum vgpu_status change_vms(const struct command_context *context, struct vgpu_vm_update wanted,
+                                   struct vgpu_error *err)
 {
-    struct vgpu_vm_update wanted = make_update(context->arguments);
     struct vm_lists lists = {0};
     enum vgpu_status status = vgpu_begin(context->vgpu, err);
     if (status != VGPU_OK)
@@ -195,6 +198,21 @@ enum vgpu_status run_update_vm(const struct command_context *context, struct vgp
             print_update(context, wanted.fields, &lists.before[i], &lists.after[i]);
     lists_fini(&lists);
     return status;
+}
+
+enum vgpu_status run_update_vm(const struct command_context *context, struct vgpu_error *err)
+{
+    return change_vms(context, make_update(context->arguments), err);
+}
+
+enum vgpu_status run_pause(const struct command_context *context, struct vgpu_error *err)
+{
+    return change_vms(context, (struct vgpu_vm_update){.fields = VGPU_VM_PAUSED, .paused = true}, err);
+}
+
+enum vgpu_status run_resume(const struct command_context *context, struct vgpu_error *err)
+{
+    return change_vms(context, (struct vgpu_vm_update){.fields = VGPU_VM_PAUSED, .paused = false}, err);
 }
 
 static void print_removed(FILE *out, const struct vgpu_vm *vm)

@@ -1,0 +1,370 @@
+/* dashboard: the control panel, live. */
+#include <ctype.h>
+#include <curses.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/commands.h"
+#include "admin/dashboard_view.h"
+#include "admin/snapshot.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+#define REFRESH_MS 1000
+
+struct dashboard {
+    struct vgpu *vgpu;
+    struct dashboard_model model;
+    struct dashboard_choice choice;
+    char note[512]; /* the last action's outcome, until the next key */
+    bool quit;
+};
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_signal(int number)
+{
+    stop_signal = number;
+}
+
+/* Reads everything anew. */
+static enum vgpu_status read_all(struct dashboard *dashboard, struct vgpu_error *err)
+{
+    struct vgpu_snapshot snapshot;
+    struct vgpu_live live;
+    struct vgpu_error driver_note, daemon_note = {0};
+    enum vgpu_status status = vgpu_get_snapshot(dashboard->vgpu, &snapshot, err);
+    if (status != VGPU_OK)
+        return status;
+    snapshot_refresh(dashboard->vgpu, &snapshot, &driver_note);
+    bool has_live = vgpu_get_live(dashboard->vgpu, &live, &daemon_note) == VGPU_OK;
+    status = dashboard_model_update(&dashboard->model, &snapshot, has_live ? &live : NULL,
+                                    daemon_note.message, clock_monotonic_ns() / 1000, err);
+    if (status != VGPU_OK && has_live)
+        vgpu_live_fini(&live);
+    snprintf(dashboard->model.driver_note, sizeof dashboard->model.driver_note, "%s", driver_note.message);
+    vgpu_snapshot_fini(&snapshot);
+    return status;
+}
+
+static void draw(struct dashboard *dashboard, const char *prompt)
+{
+    view_draw(&dashboard->model, &dashboard->choice, dashboard->note, prompt);
+}
+
+/* Reads a line at the bottom of the screen. False when the user pressed Escape. The panel goes on living
+ * above. */
+static bool ask_line(struct dashboard *dashboard, const char *question, char *answer, size_t bytes)
+{
+    char prompt[512];
+    size_t used = strlen(answer);
+    while (stop_signal == 0) {
+        snprintf(prompt, sizeof prompt, "%s %s", question, answer);
+        draw(dashboard, prompt);
+        int key = view_key(REFRESH_MS);
+        struct vgpu_error ignored;
+        if (key == ERR)
+            (void)read_all(dashboard, &ignored); /* what is there stays on the screen */
+        else if (key == '\n' || key == KEY_ENTER)
+            return true;
+        else if (key == 27)
+            return false;
+        else if ((key == KEY_BACKSPACE || key == 127 || key == 8) && used > 0)
+            answer[--used] = '\0';
+        else if (key >= ' ' && key < 127 && used + 1 < bytes) {
+            answer[used++] = (char)key;
+            answer[used] = '\0';
+        }
+    }
+    return false;
+}
+
+static bool confirm(struct dashboard *dashboard, const char *question)
+{
+    char answer[8] = "";
+    return ask_line(dashboard, question, answer, sizeof answer) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* Says how an action ended and shows what has become of it. */
+static void finish(struct dashboard *dashboard, enum vgpu_status status, const struct vgpu_error *error,
+                   const char *done)
+{
+    struct vgpu_error ignored;
+    snprintf(dashboard->note, sizeof dashboard->note, "%s", status == VGPU_OK ? done : error->message);
+    (void)read_all(dashboard, &ignored);
+}
+
+static void update_vm(struct dashboard *dashboard, const struct dashboard_vm *vm,
+                      const struct vgpu_vm_update *update, const char *question, const char *done)
+{
+    char vm_uuid[VGPU_VM_UUID_BYTES];
+    struct vgpu_error error;
+    snprintf(vm_uuid, sizeof vm_uuid, "%s", vm->vm.vm_uuid);
+    if (!confirm(dashboard, question)) {
+        snprintf(dashboard->note, sizeof dashboard->note, "Nothing was changed");
+        return;
+    }
+    finish(dashboard, vgpu_update_vm(dashboard->vgpu, vm_uuid, update, NULL, &error), &error, done);
+}
+
+/* The selected VM, or NULL with a note. */
+static const struct dashboard_vm *selected_vm(struct dashboard *dashboard)
+{
+    size_t row = dashboard_model_find_row(&dashboard->model, dashboard->choice.vm_uuid);
+    const struct dashboard_vm *vm = dashboard_model_row(&dashboard->model, row);
+    if (vm == NULL)
+        snprintf(dashboard->note, sizeof dashboard->note, "Select a VM first: Tab, then the arrow keys");
+    return vm;
+}
+
+static void move_vm(struct dashboard *dashboard)
+{
+    const struct dashboard_vm *vm = selected_vm(dashboard);
+    char question[400], done[400], answer[8] = "";
+    struct vgpu_error error;
+    struct vgpu_vm_update update = {.fields = VGPU_VM_POOL};
+    if (vm == NULL)
+        return;
+    struct vgpu_vm chosen = vm->vm;
+    snprintf(question, sizeof question, "Move %s from pool %c to pool (%s):", chosen.vm_name, chosen.pool,
+             dashboard->model.pools);
+    if (!ask_line(dashboard, question, answer, sizeof answer))
+        return;
+    if (vgpu_parse_pool(answer, &update.pool, &error) != VGPU_OK) {
+        snprintf(dashboard->note, sizeof dashboard->note, "%s", error.message);
+        return;
+    }
+    snprintf(question, sizeof question, "Move %s from pool %c to pool %c? (y/n)", chosen.vm_name, chosen.pool,
+             update.pool);
+    snprintf(done, sizeof done, "%s is in pool %c now", chosen.vm_name, update.pool);
+    struct dashboard_vm target = {.vm = chosen};
+    update_vm(dashboard, &target, &update, question, done);
+}
+
+static void change_priority(struct dashboard *dashboard)
+{
+    const struct dashboard_vm *vm = selected_vm(dashboard);
+    char question[400], done[400], answer[8] = "";
+    struct vgpu_vm_update update = {.fields = VGPU_VM_PRIORITY};
+    if (vm == NULL)
+        return;
+    struct dashboard_vm target = {.vm = vm->vm};
+    snprintf(question, sizeof question,
+             "Priority of %s, now %s, (l)ow, (m)edium or (h)igh:", target.vm.vm_name,
+             vgpu_priority_name(target.vm.priority));
+    if (!ask_line(dashboard, question, answer, sizeof answer))
+        return;
+    static const char letters[] = "lmh"; /* in the order of enum vgpu_priority */
+    const char *letter = answer[0] != '\0' ? strchr(letters, tolower((unsigned char)answer[0])) : NULL;
+    if (letter == NULL) {
+        snprintf(dashboard->note, sizeof dashboard->note, "Not a priority: answer l, m or h");
+        return;
+    }
+    update.priority = (enum vgpu_priority)(letter - letters);
+    snprintf(question, sizeof question, "Give %s priority %s? (y/n)", target.vm.vm_name,
+             vgpu_priority_name(update.priority));
+    snprintf(done, sizeof done, "%s has priority %s now", target.vm.vm_name,
+             vgpu_priority_name(update.priority));
+    update_vm(dashboard, &target, &update, question, done);
+}
+
+static void pause_vm(struct dashboard *dashboard)
+{
+    const struct dashboard_vm *vm = selected_vm(dashboard);
+    char question[400], done[400];
+    if (vm == NULL)
+        return;
+    struct dashboard_vm target = {.vm = vm->vm};
+    struct vgpu_vm_update update = {.fields = VGPU_VM_PAUSED, .paused = !target.vm.paused};
+    snprintf(question, sizeof question,
+             update.paused ? "Pause %s? Its programs wait for the GPU until it goes on (y/n)"
+                           : "Let %s go on? (y/n)",
+             target.vm.vm_name);
+    snprintf(done, sizeof done, update.paused ? "%s is paused" : "%s goes on", target.vm.vm_name);
+    update_vm(dashboard, &target, &update, question, done);
+}
+
+static void assign_gpu(struct dashboard *dashboard)
+{
+    char question[400], done[400], answer[VGPU_POOLS_BYTES * 2] = "", pools[VGPU_POOLS_BYTES];
+    struct vgpu_error error;
+    if (dashboard->choice.gpu >= dashboard->model.gpu_count)
+        return;
+    int32_t gpu_id = dashboard->model.gpus[dashboard->choice.gpu].gpu.gpu_id;
+    snprintf(question, sizeof question, "GPU %" PRId32 " shall serve the pools (as A or A,B):", gpu_id);
+    if (!ask_line(dashboard, question, answer, sizeof answer))
+        return;
+    if (vgpu_parse_pools(answer, pools, &error) != VGPU_OK) {
+        snprintf(dashboard->note, sizeof dashboard->note, "%s", error.message);
+        return;
+    }
+    snprintf(question, sizeof question, "Assign GPU %" PRId32 " to %s and no other pool? (y/n)", gpu_id,
+             answer);
+    if (!confirm(dashboard, question)) {
+        snprintf(dashboard->note, sizeof dashboard->note, "Nothing was changed");
+        return;
+    }
+    snprintf(done, sizeof done, "GPU %" PRId32 " serves %s now", gpu_id, answer);
+    finish(dashboard, vgpu_assign_gpu_to_pools(dashboard->vgpu, gpu_id, pools, &error), &error, done);
+}
+
+static void scan_gpus(struct dashboard *dashboard)
+{
+    struct vgpu_gpu *gpus;
+    size_t count;
+    struct vgpu_error error;
+    char done[64] = "";
+    enum vgpu_status status = vgpu_scan_gpus(dashboard->vgpu, &gpus, &count, &error);
+    if (status == VGPU_OK) {
+        snprintf(done, sizeof done, "Found %zu GPU%s", count, count == 1 ? "" : "s");
+        vgpu_free(gpus);
+    }
+    finish(dashboard, status, &error, done);
+}
+
+static void set_filter(struct dashboard *dashboard)
+{
+    char text[FILTER_BYTES];
+    snprintf(text, sizeof text, "%s", dashboard->model.filter);
+    if (ask_line(dashboard, "Show only VMs with:", text, sizeof text))
+        dashboard_model_filter(&dashboard->model, text);
+}
+
+/* Moves the selection by so many rows. */
+static void select_by(struct dashboard *dashboard, long rows)
+{
+    struct dashboard_choice *choice = &dashboard->choice;
+    bool gpus = choice->focus == FOCUS_GPUS;
+    long count = (long)(gpus ? dashboard->model.gpu_count : dashboard->model.row_count);
+    long at = gpus ? (long)choice->gpu : (long)dashboard_model_find_row(&dashboard->model, choice->vm_uuid);
+    if (count == 0)
+        return;
+    at = !gpus && at >= count ? 0 : at + rows; /* nothing selected yet: the first */
+    at = at < 0 ? 0 : at >= count ? count - 1 : at;
+    if (gpus)
+        choice->gpu = (size_t)at;
+    else
+        snprintf(choice->vm_uuid, sizeof choice->vm_uuid, "%s",
+                 dashboard_model_row(&dashboard->model, (size_t)at)->vm.vm_uuid);
+}
+
+static void on_movement(struct dashboard *dashboard, int key)
+{
+    long page = (long)view_page();
+    long all = (long)dashboard->model.row_count + (long)dashboard->model.gpu_count;
+    switch (key) {
+    case KEY_UP:
+        select_by(dashboard, -1);
+        break;
+    case KEY_DOWN:
+        select_by(dashboard, 1);
+        break;
+    case KEY_PPAGE:
+        select_by(dashboard, -page);
+        break;
+    case KEY_NPAGE:
+        select_by(dashboard, page);
+        break;
+    case KEY_HOME:
+        select_by(dashboard, -all);
+        break;
+    case KEY_END:
+        select_by(dashboard, all);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_key(struct dashboard *dashboard, int key)
+{
+    dashboard->note[0] = '\0';
+    if (dashboard->choice.help) {
+        dashboard->choice.help = false;
+        return;
+    }
+    switch (key) {
+    case 'q':
+    case 'Q':
+        dashboard->quit = true;
+        break;
+    case '?':
+    case 'h':
+        dashboard->choice.help = true;
+        break;
+    case '\t':
+        dashboard->choice.focus = dashboard->choice.focus == FOCUS_VMS ? FOCUS_GPUS : FOCUS_VMS;
+        break;
+    case 's':
+        dashboard_model_sort(&dashboard->model, (dashboard->model.sort + 1) % SORT_COUNT);
+        break;
+    case 'S':
+        dashboard_model_sort(&dashboard->model, dashboard->model.sort);
+        break;
+    case '/':
+        set_filter(dashboard);
+        break;
+    case 'm':
+        move_vm(dashboard);
+        break;
+    case 'p':
+        change_priority(dashboard);
+        break;
+    case 'P':
+        pause_vm(dashboard);
+        break;
+    case 'a':
+        assign_gpu(dashboard);
+        break;
+    case 'r':
+        scan_gpus(dashboard);
+        break;
+    default:
+        on_movement(dashboard, key);
+    }
+}
+
+/* Until the user quits, or a signal asks to. A failed reading leaves the last one on the screen, with the
+ * reason. */
+static void live(struct dashboard *dashboard)
+{
+    uint64_t read_at_ns = clock_monotonic_ns();
+    while (!dashboard->quit && stop_signal == 0) {
+        draw(dashboard, NULL);
+        uint64_t age_ms = (clock_monotonic_ns() - read_at_ns) / 1000000;
+        int key = view_key(age_ms >= REFRESH_MS ? 0 : (int)(REFRESH_MS - age_ms));
+        if (key != ERR && key != KEY_RESIZE)
+            on_key(dashboard, key);
+        if ((clock_monotonic_ns() - read_at_ns) / 1000000 < REFRESH_MS)
+            continue;
+        struct vgpu_error error;
+        if (read_all(dashboard, &error) != VGPU_OK)
+            snprintf(dashboard->note, sizeof dashboard->note, "%s", error.message);
+        read_at_ns = clock_monotonic_ns();
+    }
+}
+
+enum vgpu_status run_dashboard(const struct command_context *context, struct vgpu_error *err)
+{
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || context->output == OUTPUT_JSON)
+        return run_status(context, err);
+    struct dashboard dashboard = {.vgpu = context->vgpu};
+    dashboard_model_init(&dashboard.model);
+    enum vgpu_status status = read_all(&dashboard, err);
+    char why[256];
+    if (status == VGPU_OK && !view_open(why, sizeof why))
+        status = error_set(err, VGPU_ERR_UNAVAILABLE, "%s", why);
+    if (status == VGPU_OK) {
+        const struct sigaction action = {.sa_handler = on_signal};
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+        sigaction(SIGHUP, &action, NULL);
+        live(&dashboard);
+        view_close();
+    }
+    dashboard_model_fini(&dashboard.model);
+    return status;
+}

@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""The dashboard as a person sees it: driven in tmux at three sizes, its screen compared, every change by its keys looked up
+in the database afterwards.
+
+    test_dashboard.py VGPU_ADMIN VGPUD"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+SKIPPED = 77
+
+
+class Failure(Exception):
+    pass
+
+
+def require(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+class Host:
+    """A daemon and a database of our own, two simulated GPUs, four VMs."""
+
+    def __init__(self, admin, daemon):
+        self.admin_path, self.daemon_path = admin, daemon
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vgpu-dash-", dir="/tmp"))
+        self.environment = dict(
+            os.environ, VGPU_CONFIG="/dev/null", VGPU_STATE_DIR=str(self.folder / "state"),
+            VGPU_RUN_DIR=str(self.folder / "run"), VGPU_DRIVER="simulated", VGPU_SIM_GPUS="NVIDIA H100 80GB PCIe*2",
+            VGPU_SIM_STATE_DIR=str(self.folder), LC_ALL="C.UTF-8", TZ="UTC")
+        self.environment.pop("NO_COLOR", None)
+        self.daemon = None
+
+    def __enter__(self):
+        for name in ("state", "run"):
+            (self.folder / name).mkdir()
+        with open(self.folder / "vgpud.log", "wb") as log:
+            self.daemon = subprocess.Popen([self.daemon_path], env=self.environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while not (self.folder / "run" / "admin.sock").exists():
+            require(time.monotonic() < deadline and self.daemon.poll() is None, "vgpud does not start")
+            time.sleep(0.02)
+        self.admin("scan-gpus")
+        self.admin("assign-gpu", "--gpu-id=0", "--pool=A")
+        self.admin("assign-gpu", "--gpu-id=1", "--pool=B")
+        for number, (pool, priority) in enumerate((("A", "high"), ("A", "low"), ("B", "medium"), ("B", "high")), 1):
+            self.admin("register-vm", f"--vm-uuid=vm{number}", f"--pool={pool}", f"--priority={priority}")
+        self.admin("register-vm", "--vm-uuid=utf8", "--vm-name=Zürich", "--pool=B", "--priority=low")
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.daemon.terminate()
+        self.daemon.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def admin(self, *arguments):
+        done = subprocess.run([self.admin_path, *arguments], env=self.environment, text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=30, check=False)
+        require(done.returncode == 0, f"vgpu-admin {arguments}: {done.stderr}")
+        return done.stdout
+
+
+class Terminal:
+    """tmux with a server of its own, and the dashboard in it."""
+
+    count = 0
+
+    def __init__(self, host, width, height, **environment):
+        self.host = host
+        Terminal.count += 1
+        self.base = ["tmux", "-S", str(host.folder / f"tmux-{Terminal.count}"), "-f", "/dev/null", "-u"]
+        command = f"'{host.admin_path}' dashboard; echo \"ended with $?\"; cat"
+        self.tmux("new-session", "-d", "-x", str(width), "-y", str(height), command,
+                  environment=dict(host.environment, TERM="xterm-256color", **environment))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.tmux("kill-server")
+
+    def tmux(self, *arguments, environment=None):
+        done = subprocess.run([*self.base, *arguments], env=environment or self.host.environment, text=True,
+                              capture_output=True, timeout=30, check=False)
+        return done.stdout
+
+    def screen(self, *options):
+        return self.tmux("capture-pane", "-p", *options).rstrip("\n").split("\n")
+
+    def keys(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def wait_for(self, text, what=None):
+        """The screen, as soon as it shows the text."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            screen = self.screen()
+            if any(text in line for line in screen):
+                return screen
+            time.sleep(0.05)
+        raise Failure(f"{what or 'the screen'} never shows '{text}':\n" + "\n".join(self.screen()))
+
+    def resize(self, width, height):
+        self.tmux("resize-window", "-x", str(width), "-y", str(height))
+
+
+def normal(line):
+    """Without what differs from run to run: times, and what a GPU draws and how warm it is."""
+    line = re.sub(r"\d\d:\d\d:\d\d$", "HH:MM:SS", line)
+    line = re.sub(r"vgpud up .*?  +", "vgpud up T  ", line)
+    line = re.sub(r" +\d+%( [▁▂▃▄▅▆▇█_.=+*%# -]*)?", " N% ", line)
+    line = re.sub(r" +\d+°?C [▁▂▃▄▅▆▇█_.=+*%# -]*", " NC ", line)
+    line = re.sub(r" +\d+W [▁▂▃▄▅▆▇█_.=+*%# -]*", " NW", line)
+    line = re.sub(r" +\d+[MG]B/80GB [▁▂▃▄▅▆▇█_.=+*%# -]*", " M/80GB ", line)
+    return re.sub(r" +", " ", line).rstrip()
+
+
+EXPECTED_80 = """\
+vgpu 2 GPUs 5 VMs driver simulated vgpud up T HH:MM:SS
+GPU 0 NVIDIA H100 80GB PCIe 0000:01:00.0 pool A online
+ util N% mem M/80GB temp NC pwr NW
+ free; nobody waits
+GPU 1 NVIDIA H100 80GB PCIe 0000:02:00.0 pool B online
+ util N% mem M/80GB temp NC pwr NW
+ free; nobody waits
+ ID^ NAME POOL GPU CLASS STATE GPU% MEM CALLS/S WAIT P50 P99
+ 1 VM-1 A 0 high - - - - - -
+ 2 VM-2 A 0 low - - - - - -
+ 3 VM-3 B 1 medium - - - - - -
+ 4 VM-4 B 1 high - - - - - -
+ 5 Zürich B 1 low - - - - - -""".split("\n")
+
+
+def check_80x24(host):
+    with Terminal(host, 80, 24) as terminal:
+        screen = terminal.wait_for("Zürich")
+        got = [normal(line) for line in screen]
+        for number, (wanted, line) in enumerate(zip(EXPECTED_80, got)):
+            require(line == wanted, f"80x24, line {number + 1}: '{line}' instead of '{wanted}'\n" + "\n".join(screen))
+        require(len(screen) == 24 and screen[23].startswith(" q quit"), "the keys stand in the last line")
+        require(all(len(line) <= 80 for line in screen), "no line is longer than the screen")
+
+
+def check_other_sizes(host):
+    with Terminal(host, 132, 43) as terminal:
+        wide = terminal.wait_for("Zürich")
+        require(wide[42].startswith(" q quit"), "132x43: the keys stand in the last line")
+        require(any("WAIT P50" in line for line in wide), "132x43 has all columns")
+        terminal.resize(50, 12)
+        terminal.wait_for("q quit")
+        deadline = time.monotonic() + 20
+        while True:
+            small = terminal.screen()
+            if len(small) == 12 and small[11].startswith(" q quit") and any("VM-1" in line for line in small):
+                break
+            require(time.monotonic() < deadline, "50x12: not drawn anew:\n" + "\n".join(small))
+            time.sleep(0.05)
+        require(not any("WAIT P50" in line for line in small), "50x12 leaves out what has no room")
+        terminal.resize(30, 6)
+        terminal.wait_for("Too small")
+        terminal.resize(80, 24)
+        terminal.wait_for("Zürich")
+
+
+def check_keys(host):
+    with Terminal(host, 80, 24) as terminal:
+        terminal.wait_for("Zürich")
+        terminal.keys("m")
+        terminal.wait_for("Select a VM first")
+        terminal.keys("Down", "Down", "p")  # VM-2
+        terminal.wait_for("Priority of VM-2, now low")
+        terminal.keys("h", "Enter")
+        terminal.wait_for("Give VM-2 priority high? (y/n)")
+        terminal.keys("n", "Enter")
+        terminal.wait_for("Nothing was changed")
+        require("Priority: low" in host.admin("show-vm", "--vm-uuid=vm2"), "a no changes nothing")
+        terminal.keys("p")
+        terminal.wait_for("Priority of VM-2")
+        terminal.keys("h", "Enter")
+        terminal.wait_for("Give VM-2 priority high? (y/n)")
+        terminal.keys("y", "Enter")
+        terminal.wait_for("VM-2 has priority high now")
+        require("Priority: high" in host.admin("show-vm", "--vm-uuid=vm2"), "a yes changes it")
+        terminal.keys("m")
+        terminal.wait_for("Move VM-2 from pool A to pool")
+        terminal.keys("z", "Enter")
+        terminal.wait_for("Move VM-2 from pool A to pool Z? (y/n)")
+        terminal.keys("y", "Enter")
+        terminal.wait_for("there is no pool Z")
+        terminal.keys("m")
+        terminal.wait_for("Move VM-2 from pool A to pool (")
+        terminal.keys("b", "Enter")
+        terminal.wait_for("to pool B? (y/n)")
+        terminal.keys("y", "Enter")
+        terminal.wait_for("VM-2 is in pool B now")
+        terminal.keys("P")
+        terminal.wait_for("Pause VM-2?")
+        terminal.keys("y", "Enter")
+        terminal.wait_for("VM-2 is paused")
+        terminal.wait_for(" paused ")
+        terminal.keys("P")
+        terminal.wait_for("Let VM-2 go on?")
+        terminal.keys("y", "Enter")
+        terminal.wait_for("VM-2 goes on")
+        terminal.keys("Tab", "Down", "a")
+        terminal.wait_for("GPU 1 shall serve the pools")
+        terminal.keys("A,B", "Enter")
+        terminal.wait_for("(y/n)")
+        terminal.keys("y", "Enter")
+        terminal.wait_for("GPU 1 serves A,B now")
+        require("A, B" in host.admin("show-gpu", "--gpu-id=1"), "the GPU serves both pools")
+        terminal.keys("m", "Escape")
+        terminal.wait_for("q quit")
+
+
+def check_order(host):
+    with Terminal(host, 80, 24) as terminal:
+        terminal.wait_for("Zürich")
+        terminal.keys("S")
+        screen = terminal.wait_for("IDv")
+        names = [line.split()[1] for line in screen if re.match(r" +\d+ \S", line)]
+        require(names == ["Zürich", "VM-4", "VM-3", "VM-2", "VM-1"], f"by falling number: {names}")
+        terminal.keys("/")
+        terminal.wait_for("Show only VMs with:")
+        terminal.keys("zür", "Enter")  # what is not ASCII is not typed: 'zr'
+        terminal.wait_for("No VM passes the filter")
+        terminal.keys("/", "BSpace", "BSpace", "rich", "Enter")
+        screen = terminal.wait_for("(1 of 5 VMs)")
+        require(not any("VM-1" in line for line in screen[8:20]), "only what passes is shown")
+        terminal.keys("?")
+        terminal.wait_for("Every change asks before it is made")
+        terminal.keys("x")
+        terminal.wait_for("Zürich")
+
+
+def check_end(host):
+    with Terminal(host, 80, 24, NO_COLOR="1") as terminal:
+        terminal.wait_for("Zürich")
+        plain = "\n".join(terminal.screen("-e"))
+        require(not re.search(r"\x1b\[(3[0-7]|38;5;)", plain), "NO_COLOR: no colours")
+        terminal.keys("q")
+        screen = terminal.wait_for("ended with 0")
+        require(not any("Zürich" in line for line in screen), "the screen is given back")
+    with Terminal(host, 80, 24) as terminal:
+        terminal.wait_for("Zürich")
+        require("\x1b[3" in "\n".join(terminal.screen("-e")), "colours where the terminal has them")
+        terminal.keys("C-c")
+        terminal.wait_for("ended with 0")
+    with Terminal(host, 80, 24, LC_ALL="C", LANG="C") as terminal:
+        terminal.wait_for("Z?rich")
+
+
+def check_elsewhere(host):
+    panel = host.admin("dashboard")
+    require("GPU Virtualization Control Panel" in panel, "off a terminal it prints what status prints")
+    done = subprocess.run(["script", "-qec", f"'{host.admin_path}' dashboard", "/dev/null"],
+                          env=dict(host.environment, TERM="no-such-terminal"), text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=30, check=False)
+    require(done.returncode == 1 and "TERM=no-such-terminal" in done.stdout,
+            f"an unknown terminal: status {done.returncode}, {done.stdout}")
+
+
+def check_without_daemon(host):
+    host.daemon.terminate()
+    host.daemon.wait(30)
+    with Terminal(host, 80, 24) as terminal:
+        terminal.wait_for("vgpud is not there")
+        terminal.wait_for("queue: not known without the daemon")
+        terminal.keys("q")
+        terminal.wait_for("ended with 0")
+
+
+def main():
+    if shutil.which("tmux") is None or shutil.which("script") is None:
+        print("tmux or script is not installed")
+        return SKIPPED
+    checks = (check_80x24, check_other_sizes, check_order, check_keys, check_end, check_elsewhere,
+              check_without_daemon)
+    failed = 0
+    with Host(*map(os.path.abspath, sys.argv[1:3])) as host:
+        for check in checks:
+            try:
+                check(host)
+                print(f"ok   {check.__name__}")
+            except Failure as failure:
+                failed += 1
+                print(f"FAIL {check.__name__}: {failure}")
+    return 1 if failed else 0
+
+
+sys.exit(main())

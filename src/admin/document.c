@@ -95,12 +95,12 @@ json_t *document_gpu(const struct vgpu_snapshot *snapshot, const struct vgpu_gpu
 
 json_t *document_vm(const struct vgpu_vm *vm)
 {
-    return json_pack("{s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "vm_id", (json_int_t)vm->vm_id,
-                     "vm_uuid", document_text(vm->vm_uuid), "vm_name", document_text(vm->vm_name), "pool",
-                     json_stringn(&vm->pool, 1), "priority", vgpu_priority_name(vm->priority), "gpu_id",
-                     document_optional(vm->gpu_id), "vsock_cid",
-                     vm->vsock_cid != 0 ? json_integer(vm->vsock_cid) : json_null(), "created_at",
-                     make_timestamp(vm->created_at), "updated_at", make_timestamp(vm->updated_at));
+    return json_pack(
+        "{s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:o}", "vm_id", (json_int_t)vm->vm_id, "vm_uuid",
+        document_text(vm->vm_uuid), "vm_name", document_text(vm->vm_name), "pool", json_stringn(&vm->pool, 1),
+        "priority", vgpu_priority_name(vm->priority), "gpu_id", document_optional(vm->gpu_id), "vsock_cid",
+        vm->vsock_cid != 0 ? json_integer(vm->vsock_cid) : json_null(), "paused", (int)vm->paused,
+        "created_at", make_timestamp(vm->created_at), "updated_at", make_timestamp(vm->updated_at));
 }
 
 json_t *document_pool(const struct vgpu_snapshot *snapshot, const struct vgpu_pool *pool)

@@ -20,6 +20,7 @@ static const struct table_column vm_columns[] = {
     {.heading = "GPU"},
     {.heading = "GPU NAME", .narrowest = 12, .optional = 1},
     {.heading = "GPU STATUS", .narrowest = 10},
+    {.heading = "PAUSED", .wide = true},
     {.heading = "VSOCK CID", .align = TABLE_RIGHT, .wide = true},
     {.heading = "REGISTERED", .wide = true},
     {.heading = "CHANGED", .wide = true},
@@ -49,6 +50,7 @@ static void add_vm_row(struct table *table, const struct vgpu_snapshot *snapshot
     table_add_styled(table, vm->priority == VGPU_PRIORITY_HIGH ? TEXT_NOTABLE : TEXT_PLAIN,
                      vgpu_priority_name(vm->priority));
     add_vm_gpu(table, snapshot_vm_gpu(snapshot, vm));
+    table_add_styled(table, TEXT_NOTABLE, vm->paused ? "yes" : NULL);
     if (vm->vsock_cid != 0)
         table_addf(table, "%" PRIu32, vm->vsock_cid);
     else
@@ -158,6 +160,8 @@ static void print_vm(const struct command_context *context, const struct vgpu_sn
                 vm->pool, vm->pool);
     }
     fprintf(out, "  Priority: %s\n", vgpu_priority_name(vm->priority));
+    if (vm->paused)
+        fputs("  Paused: yes (it gets no GPU; let it go on with 'vgpu-admin resume')\n", out);
     fprintf(out, "  Socket: %s/guests/%s.sock\n", vgpu_run_dir(context->vgpu), vm->vm_uuid);
     if (vm->vsock_cid != 0)
         fprintf(out, "  vsock CID: %" PRIu32 "\n", vm->vsock_cid);

@@ -1,5 +1,5 @@
-/* Prints the command table of vgpu-admin as JSON, so that tests are made from the table itself: a command or an option
- * that is added is tested without anybody thinking of it. */
+/* Prints the command table of vgpu-admin as JSON, so that tests are made from the table itself: a command or
+ * an option that is added is tested without anybody thinking of it. */
 #include <jansson.h>
 #include <stdio.h>
 
@@ -8,19 +8,18 @@
 
 static json_t *make_option(const struct command_option *option)
 {
-    static const char *const needs[] = {[NEED_REQUIRED] = "required",
-                                        [NEED_OPTIONAL] = "optional",
-                                        [NEED_ONE_OF] = "one-of",
-                                        [NEED_SELECT] = "select",
-                                        [NEED_MAY_SELECT] = "may-select",
-                                        [NEED_SELECT_OR_ONE_OF] = "select-or-one-of"};
-    static const char *const types[] = {[OPTION_TYPE_GPU_ID] = "gpu-id",     [OPTION_TYPE_POOL] = "pool",
-                                        [OPTION_TYPE_POOLS] = "pools",       [OPTION_TYPE_VM_UUID] = "vm-uuid",
-                                        [OPTION_TYPE_VM_NAME] = "vm-name",   [OPTION_TYPE_VM_ID] = "vm-id",
-                                        [OPTION_TYPE_VM_IDS] = "vm-ids",     [OPTION_TYPE_PRIORITY] = "priority",
-                                        [OPTION_TYPE_NUMBER] = "number",     [OPTION_TYPE_TIME] = "time",
-                                        [OPTION_TYPE_FLAG] = "flag",         [OPTION_TYPE_OUTPUT] = "output",
-                                        [OPTION_TYPE_COLUMNS] = "columns",   [OPTION_TYPE_SECONDS] = "seconds"};
+    static const char *const needs[] = {
+        [NEED_REQUIRED] = "required",     [NEED_OPTIONAL] = "optional",
+        [NEED_ONE_OF] = "one-of",         [NEED_SELECT] = "select",
+        [NEED_MAY_SELECT] = "may-select", [NEED_SELECT_OR_ONE_OF] = "select-or-one-of"};
+    static const char *const types[] = {
+        [OPTION_TYPE_GPU_ID] = "gpu-id",   [OPTION_TYPE_POOL] = "pool",
+        [OPTION_TYPE_POOLS] = "pools",     [OPTION_TYPE_VM_UUID] = "vm-uuid",
+        [OPTION_TYPE_VM_NAME] = "vm-name", [OPTION_TYPE_VM_ID] = "vm-id",
+        [OPTION_TYPE_VM_IDS] = "vm-ids",   [OPTION_TYPE_PRIORITY] = "priority",
+        [OPTION_TYPE_NUMBER] = "number",   [OPTION_TYPE_TIME] = "time",
+        [OPTION_TYPE_FLAG] = "flag",       [OPTION_TYPE_OUTPUT] = "output",
+        [OPTION_TYPE_COLUMNS] = "columns", [OPTION_TYPE_SECONDS] = "seconds"};
     const struct option_spec *spec = &option_catalogue[option->id];
     return json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", spec->name, "need", needs[option->need], "type",
                      types[spec->type], "least", (json_int_t)spec->least, "most", (json_int_t)spec->most);
@@ -42,8 +41,8 @@ static json_t *make_command(const struct command *command)
         json_array_append_new(columns, names);
     }
     return json_pack("{s:s, s:s, s:s?, s:b, s:o, s:o}", "name", command->name, "example", command->example,
-                     "operand", command->operand, "changes", (int)command->changes, "options", options, "tables",
-                     columns);
+                     "operand", command->operand, "changes", (int)command->changes, "options", options,
+                     "tables", columns);
 }
 
 int main(void)

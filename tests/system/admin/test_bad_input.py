@@ -2,8 +2,14 @@
 """Whatever is wrong with a command, its values or the database: one line on stderr that says what is wrong and
 what to do, the right exit status, nothing printed, nothing changed.
 
-usage: test_bad_input.py VGPU_ADMIN FULL_DISK_LIBRARY"""
+Most of it is made from the command table itself (PRINT_COMMANDS prints it): each option of each command, missing,
+empty, too long, of the wrong type, out of range, not UTF-8, twice, contradictory; each command with an unknown GPU,
+VM and pool, and with a database that it cannot use. A new command or option is in it by being in the table.
 
+usage: test_bad_input.py VGPU_ADMIN PRINT_COMMANDS FULL_DISK_LIBRARY"""
+
+import itertools
+import json
 import os
 import re
 import sqlite3
@@ -109,26 +115,146 @@ WORDS = [
     (["list-gpus", "--pool= A"], WRONG_USAGE, "--pool"),
 ]
 
-# What every command that reads, and every one that changes, says to a database that it cannot use.
-ANY_COMMAND = [
-    "scan-gpus",
-    "list-gpus",
-    "show-gpu --gpu-id=0",
-    "assign-gpu --gpu-id=0 --pool=B",
-    REGISTER,
-    "list-vms",
-    "show-vm --vm-uuid=abc123",
-    "set-pool --vm-uuid=abc123 --pool=B",
-    "set-priority --vm-uuid=abc123 --priority=low",
-    "set-vm-id --vm-uuid=abc123 --vm-id=77",
-    "update-vm --vm-uuid=abc123 --pool=B",
-    "remove-vm --vm-uuid=abc123",
-    "status",
-    "list-pools",
-    "history",
-]
-CHANGES = [line for line in ANY_COMMAND if line.split()[0] in
-           {"scan-gpus", "assign-gpu", "register-vm", "set-pool", "set-priority", "set-vm-id", "update-vm", "remove-vm"}]
+# Of each type: a value that is right, and some that are not.
+NUMBERS = ["-1", "1.5", "abc", "+1", "1e3", "0x1", "1\n", "\u0663", "99999999999", "18446744073709551617"]
+VALUES = {
+    "gpu-id": ("0", NUMBERS + ["2147483648", " 1", "1 "]),
+    "pool": ("A", ["AB", "1", "*", "\u00e9", "A ", "A,B"]),
+    "pools": ("A", ["AB", "1", "A,A", "A,", ",A", "A,,B", "A, B"]),
+    "vm-uuid": ("abc123", ["a/b", "..", ".hidden", "-dash", "a b", "a\nb", "\u00e9", "a:b", "*"]),
+    "vm-name": ("VM-1", ["a\tb", "  ", "a\x1b[2J", "\u202e", "a\n"]),
+    "vm-id": ("77", NUMBERS + ["0", "2147483648", "1-2"]),
+    "vm-ids": ("1", NUMBERS + ["0", "2147483648", "2-1", "1-", "1,", "1,,2", "1-2-3", "1 2", ",".join("1" * 65)]),
+    "priority": ("low", ["urgent", "3", "-1", "hi"]),
+    "number": (None, NUMBERS),
+    "time": ("1h", ["yesterday", "5", "h", "-1h", "1.5h", "2026-02-31", "2026-13-01", "2026-01-01x", "99999999999d"]),
+    "output": ("table", ["Wide", "yaml", "1"]),
+    "columns": (None, ["nothing", ",", "{first},", "{first},{first}", "{first} "]),
+    "seconds": ("5", ["0", "0.05", "3601", "-1", "1e3", "abc", "1.", ".5", "1,5"]),
+}
+# Commands whose good line needs other values.
+GOOD = {
+    "register-vm": {"vm-uuid": "new1", "vm-name": "new", "vsock-cid": "8"},
+    "add-pool": {"pool": "Q"},
+    "remove-pool": {"pool": "C"},
+    "unassign-gpu": {"pool": "A"},
+    "update-vm": {"vsock-cid": "9", "pool": "B"},
+    "assign-gpu": {"pool": "B"},
+    "set-pool": {"pool": "B"},
+    "rename-vm": {"vm-name": "other"},
+    "resume": {"vm-uuid": "def456"},
+}
+# What doctor says of a database is its own affair, and it says so with status 0 or 1 and on stdout.
+SPEAKS_OF_FAULTS = {"doctor"}
+# Needs the daemon, and asks it before it looks at the database.
+NEEDS_DAEMON = {"queue"}
+
+
+class Line:
+    """A command line of a command of the table: its options, each with its word."""
+
+    def __init__(self, command, file):
+        self.command = command
+        self.options = {option["name"]: option for option in command["options"]}
+        self.words = {}
+        self.operand = [str(file)] if command.get("operand") else []
+        one_of = True
+        selected = False
+        for option in command["options"]:
+            need = option["need"]
+            if need == "required" or (need == "select" and not selected) or (need == "one-of" and one_of):
+                self.words[option["name"]] = self.good(option)
+            selected |= need == "select"
+            one_of &= need != "one-of"
+
+    def good(self, option):
+        """A word that gives this option a value that is right."""
+        if option["type"] == "flag":
+            return "--" + option["name"]
+        value = GOOD.get(self.command["name"], {}).get(option["name"], VALUES[option["type"]][0])
+        if option["type"] == "number" and value is None:
+            value = str(option["least"])
+        if option["type"] == "columns":
+            value = self.command["tables"][0][0]
+        return f"--{option['name']}={value}"
+
+    def bad_values(self, option):
+        values = list(VALUES[option["type"]][1])
+        if option["type"] == "number":
+            values += [str(option["least"] - 1), str(option["most"] + 1)]
+        if option["type"] == "columns":
+            values = [value.format(first=self.command["tables"][0][0]) for value in values]
+        return values
+
+    def with_word(self, name, *words):
+        """The line with these words in the place of the option's own; none: without it."""
+        kept = [word for other, word in self.words.items() if other != name]
+        return [self.command["name"], *kept, *words, *self.operand]
+
+    def all(self):
+        return self.with_word(None)
+
+
+def wrong_lines(line):
+    """What is wrong with the options of one command: words, what must be said of it."""
+    selectors = [option for option in line.command["options"] if option["need"] in ("select", "may-select")]
+    for name, option in line.options.items():
+        good = line.good(option)
+        shown = re.escape("--" + name)
+        if option["need"] == "required" or (option["need"] == "select" and name in line.words):
+            yield line.with_word(name), f"{shown} is missing"
+        yield line.with_word(name, good, good), f"{shown} is given twice"
+        if option["type"] == "flag":
+            for value in ("", "yes", b"\xff"):
+                yield line.with_word(name, b"--%s=%s" % (name.encode(), value if isinstance(value, bytes) else
+                                                        value.encode())), f"{shown} takes no value"
+            continue
+        if option["type"] != "seconds":
+            yield line.with_word(name) + [f"--{name}"], f"{shown} has no value"
+            yield line.with_word(name) + [f"--{name}", ""], f"{shown} has an empty value"
+            yield line.with_word(name) + [f"--{name}", "--json"], f"{shown} has no value"
+        yield line.with_word(name, f"--{name}="), f"{shown} has an empty value"
+        for value in line.bad_values(option):
+            yield line.with_word(name, f"--{name}={value}"), shown
+        for value in (b"\xff\xfe", b"a\xc3", b"1" * 5000, b"a" * 5000, b"A," * 3000):
+            yield line.with_word(name, b"--%s=%s" % (name.encode(), value)), shown
+    for one, other in itertools.combinations(selectors, 2):
+        both = line.with_word(line_selector(line), line.good(one), line.good(other))
+        yield both, f"{one['name']}.*{other['name']}.*both"
+    if "columns" in line.options:
+        yield line.with_word(None, "--json", line.good(line.options["columns"])), "--columns"
+        yield line.with_word(None, "--json", "--no-header"), "--no-header"
+        yield line.with_word(None, "-o", "json", "--no-header"), "--no-header"
+        yield line.with_word(None, "-o", "wide", line.good(line.options["columns"])), "--columns"
+        yield line.with_word(None, "--json", "-o", "wide"), "--json and --output contradict"
+        yield line.with_word(None, "-o"), "--output has no value"
+    yield line.with_word(None, "--frobnicate"), "unknown option '--frobnicate'"
+    yield line.with_word(None, "--frobnicate=1"), "unknown option '--frobnicate'"
+    yield line.with_word(None, b"--\xff"), "unknown option"
+    yield line.with_word(None, "-x"), "'-x' is not an option"
+    yield line.all() + ["more"], "'more' is (not an option|one FILE too many)"
+    if line.operand:
+        yield line.all()[:-1], "the FILE is missing"
+        yield line.all()[:-1] + [""], "the FILE is empty"
+
+
+def line_selector(line):
+    """The option of the good line that says which VM is meant."""
+    return next((name for name in line.words if line.options[name]["need"] == "select"), None)
+
+
+def unknown_lines(line):
+    """Names of what is not there: words, what must be said of it."""
+    for name, option in line.options.items():
+        if option["type"] == "gpu-id":
+            yield line.with_word(name, f"--{name}=9"), "GPU 9"
+        if option["type"] == "pool" and line.command["name"] != "add-pool":
+            yield line.with_word(name, f"--{name}=Z"), "pool Z"
+        if option["type"] == "pools":
+            yield line.with_word(name, f"--{name}=Z"), "pool Z"
+        if option["need"] in ("select", "may-select") and line.command["name"] != "register-vm":
+            unknown = {"vm-uuid": "nobody", "vm-name": "nobody", "vm-ids": "4711"}[option["type"]]
+            yield line.with_word(line_selector(line), f"--{name}={unknown}"), unknown
 
 
 def check_line(checks, what, done, status, pattern):
@@ -145,12 +271,43 @@ def check_line(checks, what, done, status, pattern):
 def prepare(host):
     for line in [
         "scan-gpus",
+        "add-pool --pool=C",
         "assign-gpu --gpu-id=0 --pool=A",
         "register-vm --vm-uuid=abc123 --pool=A --priority=high --vm-id=1",
         "register-vm --vm-uuid=def456 --pool=A --priority=low --vm-id=2 --vsock-cid=7",
         "register-vm --vm-uuid=0a0b0c0d-0000-4000-8000-00000000000f --pool=B --priority=low",
+        "pause --vm-uuid=def456",
     ]:
         host.expect(line)
+    (host.root / "export.json").write_text(host.expect("export").replace("abc123", "abc124"))
+
+
+def good_lines(host, commands):
+    """A line that would work for each command."""
+    return [Line(command, host.root / "export.json") for command in commands]
+
+
+def check_table(checks, admin, commands):
+    with Host(admin) as host:
+        prepare(host)
+        before = host.dump()
+        for line in good_lines(host, commands):
+            for words, pattern in wrong_lines(line):
+                check_line(checks, repr(words)[:300], host.call(*words), WRONG_USAGE, pattern)
+            for words, pattern in unknown_lines(line):
+                check_line(checks, repr(words), host.call(*words), FAILED, pattern)
+        checks.equal(host.dump(), before, "what is stored after all that was refused")
+    for command in commands:  # the good line is good: what was refused was refused for its fault
+        with Host(admin) as host:
+            prepare(host)
+            line = Line(command, host.root / "export.json")
+            if command["name"] in SPEAKS_OF_FAULTS | NEEDS_DAEMON:
+                continue
+            before = host.dump()
+            done = host.call(*line.all())
+            checks.equal((done.returncode, done.stderr), (0, b""), f"{line.all()}")
+            if command["name"] != "scan-gpus":
+                checks.equal(host.dump() != before, command["changes"], f"{line.all()} changes the database")
 
 
 def check_wrong_commands(checks, admin):
@@ -168,39 +325,96 @@ def check_all(checks, host, what, lines, pattern, **kwargs):
     """Each of the lines fails with status 1 and leaves the file as it was."""
     before = host.fingerprint()
     for line in lines:
-        check_line(checks, f"{what}: {line}", host.call(*line.split(), **kwargs), FAILED, pattern)
+        check_line(checks, f"{what}: {line}", host.call(*line, **kwargs), FAILED, pattern)
     checks.equal(host.fingerprint(), before, f"{what}: the file")
 
 
-def check_damaged_databases(checks, admin):
+def lines_of(host, commands, changes_only=False):
+    """The good lines as words, of all commands that fail where the database cannot be used."""
+    return [line.all() for line in good_lines(host, commands)
+            if line.command["name"] not in SPEAKS_OF_FAULTS and (line.command["changes"] or not changes_only)]
+
+
+def check_damaged_databases(checks, admin, commands):
     with Host(admin) as host:
         host.state.mkdir()
+        (host.root / "export.json").write_text("{}")
         host.database.write_bytes(b"this is no database\n" * 1000)
-        check_all(checks, host, "no database", ANY_COMMAND, "vgpu.db")
+        check_all(checks, host, "no database", lines_of(host, commands), "vgpu.db")
     with Host(admin) as host:
         prepare(host)
         good = host.database.read_bytes()
         host.database.write_bytes(good[:100] + b"\xa5" * (len(good) - 100))
-        check_all(checks, host, "overwritten", ANY_COMMAND, "vgpu.db")
+        check_all(checks, host, "overwritten", lines_of(host, commands), "vgpu.db")
     with Host(admin) as host:
         prepare(host)
         connection = sqlite3.connect(host.database)
         connection.execute("PRAGMA user_version = 999")
         connection.commit()
         connection.close()
-        check_all(checks, host, "newer", ANY_COMMAND, "newer|version")
+        check_all(checks, host, "newer", lines_of(host, commands), "newer|version")
     with Host(admin) as host:
         host.state.mkdir()
         host.database.mkdir()
-        check_all(checks, host, "a directory in its place", ANY_COMMAND[:3], "vgpu.db")
+        (host.root / "export.json").write_text("{}")
+        check_all(checks, host, "a directory in its place", lines_of(host, commands), "vgpu.db")
 
 
-def check_unusable_directories(checks, admin):
+def check_absent_database(checks, admin, commands):
+    """The first command of all makes the database, and says what is not there."""
+    for command in commands:
+        if command["name"] in SPEAKS_OF_FAULTS:
+            continue
+        with Host(admin) as host:
+            with Host(admin) as other:
+                prepare(other)
+                (host.root / "export.json").write_bytes((other.root / "export.json").read_bytes())
+            line = Line(command, host.root / "export.json").all()
+            done = host.call(*line)
+            if done.returncode == 0:
+                checks.equal(done.stderr, b"", f"absent: {line}")
+            else:
+                check_line(checks, f"absent: {line}", done, FAILED, "no (VM|pool)|there is no|vgpud|hypervisor")
+            checks.check(host.database.exists(), f"absent: {line}: no database was made")
+            host.expect("list-vms")
+
+
+def check_locked_database(checks, admin, commands):
+    """Somebody holds the database and does not let go: whoever needs it says so after five seconds. All wait at once."""
+    for what, statements in (("written to", ["BEGIN IMMEDIATE"]),
+                             ("kept for one", ["PRAGMA locking_mode = EXCLUSIVE", "BEGIN IMMEDIATE",
+                                               "UPDATE vms SET vm_name = 'x' WHERE vm_id = 1"])):
+        with Host(admin) as host:
+            prepare(host)
+            before = host.dump()
+            readers = what == "written to"
+            connection = sqlite3.connect(host.database, isolation_level=None)
+            for statement in statements:
+                connection.execute(statement)
+            running = [(line, subprocess.Popen([host.admin, *line.all()], env=host.env, stdin=subprocess.DEVNULL,
+                                               stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+                       for line in good_lines(host, commands)
+                       if line.command["name"] not in SPEAKS_OF_FAULTS | NEEDS_DAEMON]
+            for line, process in running:
+                out, errors = process.communicate(timeout=60)
+                done = subprocess.CompletedProcess(line.all(), process.returncode, out, errors)
+                if readers and not line.command["changes"]:
+                    checks.equal((done.returncode, errors), (0, b""), f"{what}: {line.all()} only reads")
+                else:
+                    check_line(checks, f"{what}: {line.all()}", done, FAILED, "vgpu.db is locked by another program")
+            connection.execute("ROLLBACK")
+            connection.close()
+            checks.equal(host.dump(), before, f"{what}: what is stored")
+
+
+def check_unusable_directories(checks, admin, commands):
     with Host(admin) as host:
         host.state.write_text("a file\n")
-        check_all(checks, host, "state directory is a file", ANY_COMMAND[:5], re.escape(str(host.state)))
+        (host.root / "export.json").write_text("{}")
+        lines = lines_of(host, commands)
+        check_all(checks, host, "state directory is a file", lines, re.escape(str(host.state)))
         below = host.state / "deeper"
-        check_all(checks, host, "below a file", ANY_COMMAND[:5], re.escape(str(host.state)),
+        check_all(checks, host, "below a file", lines, re.escape(str(host.state)),
                   env={"VGPU_STATE_DIR": str(below)})
         checks.equal(host.state.read_text(), "a file\n", "the file in the place of the directory")
 
@@ -217,7 +431,7 @@ def usable_by_nobody(host):
     return kwargs if done.returncode == 0 else None
 
 
-def check_permissions(checks, admin):
+def check_permissions(checks, admin, commands):
     with Host(admin) as host:
         prepare(host)
         kwargs = usable_by_nobody(host)
@@ -229,25 +443,25 @@ def check_permissions(checks, admin):
         host.state.chmod(0o555)
         for path in host.state.iterdir():
             path.chmod(0o444)
-        check_all(checks, host, "read-only", CHANGES, "vgpu.db|read-only|permission|write", **kwargs)
+        check_all(checks, host, "read-only", lines_of(host, commands, changes_only=True), "vgpu.db|read-only|permission|write", **kwargs)
         checks.equal(host.dump(), stored, "what is stored after changes to a read-only database")
         host.state.chmod(0)
-        check_all(checks, host, "forbidden", ANY_COMMAND, re.escape(str(host.state)), **kwargs)
+        check_all(checks, host, "forbidden", lines_of(host, commands), re.escape(str(host.state)), **kwargs)
         host.state.chmod(0o755)
         locked = host.root / "locked"
         locked.mkdir(mode=0o555)
-        check_all(checks, host, "cannot be created", ANY_COMMAND[:5], re.escape(str(locked)),
+        check_all(checks, host, "cannot be created", lines_of(host, commands), re.escape(str(locked)),
                   env={"VGPU_STATE_DIR": str(locked / "state")}, **kwargs)
         checks.check(not (locked / "state").exists(), "a directory was made where none can be")
 
 
-def check_full_disk(checks, admin, library):
+def check_full_disk(checks, admin, commands, library):
     with Host(admin) as host:
         prepare(host)
         stored = host.dump()
         env = {"LD_PRELOAD": library, "FULL_DISK_BELOW": str(host.state), "ASAN_OPTIONS": "verify_asan_link_order=0"}
-        for line in CHANGES:
-            check_line(checks, f"full disk: {line}", host.call(*line.split(), env=env), FAILED, "full|space")
+        for line in lines_of(host, commands, changes_only=True):
+            check_line(checks, f"full disk: {line}", host.call(*line, env=env), FAILED, "full|space")
         checks.equal(host.dump(), stored, "what is stored after changes on a full disk")
         host.expect("register-vm --vm-uuid=after --pool=A --priority=low")
     with Host(admin) as host:
@@ -258,13 +472,17 @@ def check_full_disk(checks, admin, library):
 
 
 def main():
-    admin, full_disk = sys.argv[1:]
+    admin, print_commands, full_disk = sys.argv[1:]
+    commands = json.loads(subprocess.run([print_commands], stdout=subprocess.PIPE, check=True).stdout)
     checks = Checks()
     check_wrong_commands(checks, admin)
-    check_damaged_databases(checks, admin)
-    check_unusable_directories(checks, admin)
-    check_permissions(checks, admin)
-    check_full_disk(checks, admin, full_disk)
+    check_table(checks, admin, commands)
+    check_damaged_databases(checks, admin, commands)
+    check_absent_database(checks, admin, commands)
+    check_locked_database(checks, admin, commands)
+    check_unusable_directories(checks, admin, commands)
+    check_permissions(checks, admin, commands)
+    check_full_disk(checks, admin, commands, full_disk)
     return checks.finish()
 
 

@@ -170,6 +170,7 @@ def check_export(checks, admin):
             host.expect(line)
         register(host, 3)
         host.expect("register-vm --vm-uuid=x --vm-name=Büro-仮想 --pool=C --priority=high --vm-id=40 --vsock-cid=9")
+        host.expect("pause --vm-uuid=x")
         text = host.expect("export")
         checks.equal(host.expect("export"), text, "a second export")
         configuration = json.loads(text)
@@ -177,7 +178,7 @@ def check_export(checks, admin):
         checks.equal([gpu["pools"] for gpu in configuration["gpus"]], [["A", "C"], []], "GPUs in the file")
         checks.equal(configuration["vms"][-1],
                      {"vm_uuid": "x", "vm_id": 40, "vm_name": "Büro-仮想", "pool": "C", "priority": "high",
-                      "vsock_cid": 9}, "a VM in the file")
+                      "vsock_cid": 9, "paused": True}, "a VM in the file")
         before = host.expect("export")
         host.expect("set-priority --vm-uuid=vm-2 --priority=high")
         different = set(before.splitlines()) ^ set(host.expect("export").splitlines())
@@ -271,7 +272,8 @@ def spoiled(configuration):
     yield changed(lambda c: [vm.update(vsock_cid=7) for vm in c["vms"]]), 'the same "vsock_cid"'
     yield changed(lambda c: c["vms"][1].update(vm_name="a\tb")), "control character"
     yield changed(lambda c: c["vms"][1].update(vm_name="a" * 65)), "at most 64 characters"
-    yield changed(lambda c: c["vms"][1].update(weight=3)), '"weight"'
+    yield changed(lambda c: c["vms"][1].update(more=3)), '"more"'
+    yield changed(lambda c: c["vms"][1].update(paused="no")), 'write true or false'
     yield changed(lambda c: c["gpus"][0].update(gpu_uuid="")), r'gpus\[0\]: "gpu_uuid"'
     yield changed(lambda c: c["gpus"][0].update(gpu_uuid="GPU-other")), "GPU 0 is GPU-.* here"
     yield changed(lambda c: c["gpus"][0].update(gpu_id=1)), "no two have the same"

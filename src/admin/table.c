@@ -12,7 +12,7 @@
 #define GAP 2 /* spaces between columns */
 
 struct cell {
-    char *text; /* owned */
+    size_t text; /* where it begins in the table's texts */
     enum text_style style;
 };
 
@@ -21,6 +21,9 @@ struct table {
     struct cell *cells; /* row by row; owned */
     size_t cell_count;
     size_t cell_room;
+    char *texts; /* of all cells, each with its NUL; owned */
+    size_t texts_bytes;
+    size_t texts_room;
     bool failed; /* a cell could not be stored */
 };
 
@@ -120,31 +123,42 @@ void table_destroy(struct table *table)
 {
     if (table == NULL)
         return;
-    for (size_t i = 0; i < table->cell_count; i++)
-        free(table->cells[i].text);
     free(table->cells);
+    free(table->texts);
     free(table);
+}
+
+/* Room for one more element beyond count; false when out of memory. */
+static bool make_room(void **list, size_t *room, size_t count, size_t more, size_t size)
+{
+    if (count + more <= *room)
+        return true;
+    size_t wanted = (count + more) * 2 > 256 ? (count + more) * 2 : 256;
+    void *larger = reallocarray(*list, wanted, size);
+    if (larger == NULL)
+        return false;
+    *list = larger;
+    *room = wanted;
+    return true;
 }
 
 void table_add_styled(struct table *table, enum text_style style, const char *text)
 {
     if (table == NULL || table->failed)
         return;
-    if (table->cell_count == table->cell_room) {
-        size_t room = table->cell_room == 0 ? 64 : table->cell_room * 2;
-        struct cell *cells = realloc(table->cells, room * sizeof *cells);
-        if (cells == NULL) {
-            table->failed = true;
-            return;
-        }
-        table->cells = cells;
-        table->cell_room = room;
-    }
-    char *copy = strdup(text == NULL || *text == '\0' ? "-" : text);
-    if (copy == NULL)
-        table->failed = true;
-    else
-        table->cells[table->cell_count++] = (struct cell){.text = copy, .style = style};
+    text = text == NULL || *text == '\0' ? "-" : text;
+    size_t bytes = strlen(text) + 1;
+    void *cells = table->cells;
+    void *texts = table->texts;
+    table->failed = !make_room(&cells, &table->cell_room, table->cell_count, 1, sizeof *table->cells) ||
+                    !make_room(&texts, &table->texts_room, table->texts_bytes, bytes, 1);
+    table->cells = cells;
+    table->texts = texts;
+    if (table->failed)
+        return;
+    memcpy(table->texts + table->texts_bytes, text, bytes);
+    table->cells[table->cell_count++] = (struct cell){.text = table->texts_bytes, .style = style};
+    table->texts_bytes += bytes;
 }
 
 void table_add(struct table *table, const char *text)
@@ -154,17 +168,15 @@ void table_add(struct table *table, const char *text)
 
 void table_addf(struct table *table, const char *format, ...)
 {
-    char *text = NULL;
+    char text[128]; /* numbers and short words; what is longer is added as text */
     va_list args;
     va_start(args, format);
-    int length = vasprintf(&text, format, args);
+    int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (length >= 0) {
+    if (length >= 0 && (size_t)length < sizeof text)
         table_add(table, text);
-        free(text);
-    } else if (table != NULL) {
+    else if (table != NULL)
         table->failed = true;
-    }
 }
 
 /* ---- Printing ---- */
@@ -220,7 +232,7 @@ static void measure(const struct table *table, const struct table_view *view, st
         size_t column = plan->shown[i].column;
         size_t width = view->no_header ? 0 : text_width(layout->columns[column].heading);
         for (size_t cell = column; cell < table->cell_count; cell += layout->column_count) {
-            size_t cell_width = text_width(table->cells[cell].text);
+            size_t cell_width = text_width(table->texts + table->cells[cell].text);
             width = cell_width > width ? cell_width : width;
         }
         plan->shown[i].width = width;
@@ -250,6 +262,12 @@ static enum vgpu_status make_plan(const struct table *table, const struct table_
     return status;
 }
 
+static void print_spaces(FILE *out, size_t count)
+{
+    while (count-- > 0)
+        putc(' ', out);
+}
+
 /* cells: those of one row; NULL: the headings. Nothing is written behind the last cell, so that no line ends
  * in spaces. */
 static void print_row(const struct table *table, const struct plan *plan, const struct cell *cells,
@@ -258,16 +276,17 @@ static void print_row(const struct table *table, const struct plan *plan, const 
     size_t pending = 0; /* spaces owed before the next visible character */
     for (size_t i = 0; i < plan->count; i++) {
         const struct table_column *column = &table->layout->columns[plan->shown[i].column];
-        const struct cell heading = {.text = (char *)column->heading, .style = TEXT_HEADING};
-        const struct cell *cell = cells != NULL ? &cells[plan->shown[i].column] : &heading;
-        size_t width = text_width(cell->text);
+        const struct cell *cell = cells != NULL ? &cells[plan->shown[i].column] : NULL;
+        const char *text = cell != NULL ? table->texts + cell->text : column->heading;
+        enum text_style style = cell != NULL ? cell->style : TEXT_HEADING;
+        size_t width = text_width(text);
         size_t padding = width < plan->shown[i].width ? plan->shown[i].width - width : 0;
         if (column->align == TABLE_RIGHT)
             pending += padding;
-        fprintf(out, "%*s", (int)pending, "");
-        text_style_begin(out, colour, cell->style);
-        text_put(out, cell->text, plan->shown[i].width);
-        text_style_end(out, colour, cell->style);
+        print_spaces(out, pending);
+        text_style_begin(out, colour, style);
+        text_put(out, text, plan->shown[i].width);
+        text_style_end(out, colour, style);
         pending = GAP + (column->align == TABLE_LEFT ? padding : 0);
     }
     fputc('\n', out);

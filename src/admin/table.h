@@ -55,6 +55,7 @@ void table_destroy(struct table *table);
 
 /* Adds the next cell, row by row, left to right. An absent value is NULL or "" and shown as '-'. */
 void table_add(struct table *table, const char *text);
+/* For numbers and short words, below 128 bytes. */
 void table_addf(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* As table_add, in a colour where there are colours. */
 void table_add_styled(struct table *table, enum text_style style, const char *text);

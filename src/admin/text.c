@@ -78,10 +78,21 @@ static size_t character_width(uint32_t character)
     return width < 0 ? 1 : (size_t)width;
 }
 
+/* Bytes at the front of text that are printable ASCII: one column each. Nearly all of what is shown is
+ * nothing else, and of 10,000 VMs it is a lot. */
+static size_t ascii_length(const char *text)
+{
+    size_t length = 0;
+    while (text[length] >= ' ' && text[length] <= '~')
+        length++;
+    return length;
+}
+
 size_t text_width(const char *text)
 {
-    size_t width = 0;
+    size_t width = ascii_length(text);
     uint32_t character;
+    text += width;
     while ((character = text_next(&text)) != 0)
         width += character_width(character);
     return width;
@@ -89,6 +100,11 @@ size_t text_width(const char *text)
 
 size_t text_put(FILE *out, const char *text, size_t max_width)
 {
+    size_t ascii = ascii_length(text);
+    if (text[ascii] == '\0' && ascii <= max_width) {
+        fwrite(text, 1, ascii, out);
+        return ascii;
+    }
     bool cut = text_width(text) > max_width;
     size_t room = cut && max_width > 0 ? max_width - 1 : max_width;
     size_t width = 0;

@@ -5,6 +5,7 @@
 #include <vgpu/vgpu.h>
 
 #include "admin/command.h"
+#include "admin/complete.h"
 #include "admin/help.h"
 #include "admin/text.h"
 #include "admin/watch.h"
@@ -140,6 +141,8 @@ enum program_exit program_run(int argc, char *const *argv, FILE *out, const stru
             help_print_command(out, command);
         else if (status == VGPU_OK)
             status = run_command(command, &arguments, out, terminal, errors, &err);
+    } else if (strcmp(word, COMPLETE_COMMAND) == 0) {
+        complete_print(out, argc - 2, argv + 2);
     } else if (is_word(word, "--help", "-h") || (strcmp(word, "help") == 0 && argc == 2)) {
         help_print_overview(out);
     } else if (strcmp(word, "help") == 0) {

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wctype.h>
 
+#include "admin/text.h"
 #include "base/error.h"
 
 void dashboard_model_init(struct dashboard_model *model)
@@ -92,7 +94,8 @@ static int order_by_uuid(const void *a, const void *b)
     return strcmp(((const struct dashboard_vm *)a)->vm.vm_uuid, ((const struct dashboard_vm *)b)->vm.vm_uuid);
 }
 
-/* Rates are differences of the daemon's totals; a total that fell belongs to a new daemon. */
+/* Rates are differences of the daemon's totals. elapsed_us is 0 where there is nothing to compare with; a
+ * total that fell has been counted anew. */
 static void fill_rates(struct dashboard_vm *vm, const struct dashboard_vm *before,
                        const struct vgpu_live_vm *now, uint64_t elapsed_us)
 {
@@ -128,7 +131,8 @@ static void mark_queue_states(struct dashboard_vm *vms, size_t count, const stru
 static void fill_vms(struct dashboard_vm *vms, const struct dashboard_model *model,
                      const struct vgpu_snapshot *snapshot, const struct vgpu_live *live, uint64_t now_us)
 {
-    uint64_t elapsed = model->updated_us > 0 ? now_us - model->updated_us : 0;
+    bool same_daemon = live != NULL && model->has_live && live->pid == model->live.pid;
+    uint64_t elapsed = same_daemon ? now_us - model->updated_us : 0;
     for (size_t i = 0; i < snapshot->vm_count; i++)
         vms[i] = (struct dashboard_vm){
             .vm = snapshot->vms[i], .gpu_share = (double)NAN, .calls_per_second = (double)NAN};
@@ -141,34 +145,37 @@ static void fill_vms(struct dashboard_vm *vms, const struct dashboard_model *mod
     }
 }
 
-/* Whether `text` contains `part` (in lower case), whatever text's case. */
+/* Whether `text` begins with `part`, whatever the case of either. */
+static bool begins_with(const char *text, const char *part)
+{
+    for (;;) {
+        uint32_t wanted = text_next(&part), got = text_next(&text);
+        if (wanted == 0)
+            return true;
+        if (got != wanted && towlower((wint_t)got) != towlower((wint_t)wanted))
+            return false;
+    }
+}
+
 static bool contains(const char *text, const char *part)
 {
-    size_t length = strlen(part);
-    for (; *text != '\0'; text++) {
-        size_t i = 0;
-        while (i < length && text[i] != '\0' && tolower((unsigned char)text[i]) == part[i])
-            i++;
-        if (i == length)
+    do {
+        if (begins_with(text, part))
             return true;
-    }
-    return length == 0;
+    } while (text_next(&text) != 0);
+    return false;
 }
 
 static bool passes(const struct dashboard_model *model, const struct dashboard_vm *vm)
 {
-    char lower[FILTER_BYTES];
+    const char *filter = model->filter;
     char pool[] = {vm->vm.pool, '\0'};
-    size_t i = 0;
-    for (; model->filter[i] != '\0'; i++)
-        lower[i] = (char)tolower((unsigned char)model->filter[i]);
-    lower[i] = '\0';
     /* One letter is a pool's before it is part of every other word. */
-    if (i == 1 && memchr(model->pools, toupper((unsigned char)lower[0]), strlen(model->pools)) != NULL)
-        return contains(pool, lower);
-    return contains(vm->vm.vm_name, lower) || contains(vm->vm.vm_uuid, lower) || contains(pool, lower) ||
-           contains(vgpu_priority_name(vm->vm.priority), lower) ||
-           contains(dashboard_state_name(vm->state), lower);
+    if (strlen(filter) == 1 && strchr(model->pools, toupper((unsigned char)filter[0])) != NULL)
+        return contains(pool, filter);
+    return contains(vm->vm.vm_name, filter) || contains(vm->vm.vm_uuid, filter) || contains(pool, filter) ||
+           contains(vgpu_priority_name(vm->vm.priority), filter) ||
+           contains(dashboard_state_name(vm->state), filter);
 }
 
 /* What a VM is ordered by where that is a number; NAN: not known. */

@@ -16,6 +16,7 @@
 #include "worker/handle_map.h"
 #include "worker/payload.h"
 #include "worker/segment.h"
+#include "worker/staging.h"
 #include "worker/turn.h"
 
 static uint64_t spin_ns = 50000;
@@ -28,30 +29,19 @@ void lane_set_spin_us(uint64_t spin_us)
     spin_ns = spin_us * 1000;
 }
 
-void lane_poll_staging(struct lane *lane, bool all)
-{
-    while (lane->staging_done != lane->staging_queued) {
-        CUevent event = lane->staging_events[lane->staging_done % STAGING_SLOTS];
-        CUresult result = all ? driver.cuEventSynchronize(event) : driver.cuEventQuery(event);
-        if (result == CUDA_ERROR_NOT_READY)
-            return;
-        /* Done, or lost with its context: either way the slot is free. */
-        lane->staging_done++;
-        atomic_store_explicit(&lane->shared->staging_done, lane->staging_done, memory_order_release);
-    }
-}
-
 /* Waits for records: looks a while, then sleeps. False when the lane is over. */
 static bool wait_for_records(struct lane *lane)
 {
     uint64_t since = 0;
     for (unsigned steps = 1;; steps++) {
-        if (lane_published(lane->shared) != lane->position)
+        if (bytes_waiting(lane) != 0)
             return true;
         if (atomic_load_explicit(&lane->closing, memory_order_acquire))
-            return lane_published(lane->shared) != lane->position;
-        if (lane->staging_done != lane->staging_queued)
-            lane_poll_staging(lane, false);
+            return bytes_waiting(lane) != 0;
+        if (lane->staging_done != lane->staging_queued) {
+            staging_poll(lane, false);
+            handle_found_end();
+        }
         lane_pause();
         if (steps % 64 != 0)
             continue;
@@ -75,7 +65,7 @@ static bool wait_for_records(struct lane *lane)
 static bool take_record(struct lane *lane, struct record_header **record)
 {
     for (;;) {
-        uint64_t available = lane_published(lane->shared) - lane->position;
+        uint64_t available = bytes_waiting(lane);
         uint32_t at = (uint32_t)(lane->position % LANE_RING_BYTES);
         uint32_t to_end = LANE_RING_BYTES - at;
         const volatile struct record_header *shared = (const struct record_header *)(lane->shared->ring + at);
@@ -86,7 +76,7 @@ static bool take_record(struct lane *lane, struct record_header **record)
         if (padding) {
             lane->position += bytes;
             atomic_store_explicit(&lane->shared->tail, lane->position, memory_order_release);
-            if (lane_published(lane->shared) == lane->position && !wait_for_records(lane))
+            if (bytes_waiting(lane) == 0 && !wait_for_records(lane))
                 return false;
             continue;
         }
@@ -95,6 +85,7 @@ static bool take_record(struct lane *lane, struct record_header **record)
         memcpy(lane->record, lane->shared->ring + at, bytes);
         lane->position += bytes;
         atomic_store_explicit(&lane->shared->tail, lane->position, memory_order_release);
+        prefetch_next(lane);
         *record = (struct record_header *)lane->record;
         (*record)->bytes = bytes;
         return (*record)->call > CALL_INVALID && (*record)->call < CALL_COUNT &&
@@ -133,6 +124,10 @@ static void answer(struct lane *lane, CUresult result, const struct call *call, 
 {
     struct reply_header header = {.result = (int32_t)result, .body_bytes = call->reply_bytes};
     memcpy(buffer, &header, sizeof header);
+    if (lane->stream && lane->stream_error != CUDA_SUCCESS) {
+        connection_error(lane->id, lane->stream_error);
+        lane->stream_error = CUDA_SUCCESS;
+    }
     if (lane->stream)
         connection_reply(lane->id, buffer, (uint32_t)sizeof header + call->reply_bytes);
     else
@@ -143,7 +138,7 @@ static void note_error(struct lane *lane, CUresult result)
 {
     uint32_t none = 0;
     if (lane->stream)
-        connection_error(lane->id, result);
+        lane->stream_error = lane->stream_error == CUDA_SUCCESS ? result : lane->stream_error;
     else
         atomic_compare_exchange_strong(&lane->shared->forgotten_error, &none, (uint32_t)result);
 }
@@ -167,14 +162,6 @@ static void serve_record(struct lane *lane, const struct record_header *record)
 
 static void destroy(struct lane *lane)
 {
-    if (lane->staging != NULL) {
-        lane_poll_staging(lane, true);
-        if (driver.cuCtxSetCurrent(lane->staging_context) == CUDA_SUCCESS) {
-            for (uint32_t i = 0; i < STAGING_SLOTS; i++)
-                driver.cuEventDestroy_v2(lane->staging_events[i]);
-            segment_drop((uintptr_t)lane->staging);
-        }
-    }
     munmap(lane->shared, LANE_SEGMENT_BYTES);
     free(lane->record);
     free(lane->stream_reply);
@@ -196,6 +183,7 @@ static void *lane_main(void *argument)
         }
         serve_record(lane, record);
     }
+    staging_end(lane);
     gate_flush_counts(&lane->pass);
     gate_leave(&lane->pass);
     handle_thread_end();
@@ -204,12 +192,13 @@ static void *lane_main(void *argument)
     return NULL;
 }
 
-static struct lane *allocate(uint32_t id, bool stream, int *fd)
+static struct lane *allocate(uint32_t id, uint32_t number, bool stream, int *fd)
 {
     struct lane *lane = calloc(1, sizeof *lane);
     if (lane == NULL)
         return NULL;
     lane->id = id;
+    lane->number = number;
     lane->stream = stream;
     lane->record = malloc(RECORD_MAX_BYTES);
     lane->stream_reply = stream ? malloc(REPLY_MAX_BYTES) : NULL;
@@ -232,9 +221,9 @@ static struct lane *allocate(uint32_t id, bool stream, int *fd)
     return NULL;
 }
 
-struct lane *lane_create(uint32_t id, bool stream, int *fd)
+struct lane *lane_create(uint32_t id, uint32_t number, bool stream, int *fd)
 {
-    struct lane *lane = allocate(id, stream, fd);
+    struct lane *lane = allocate(id, number, stream, fd);
     if (lane == NULL)
         return NULL;
     if (stream) {

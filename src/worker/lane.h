@@ -12,6 +12,7 @@
 
 struct lane {
     uint32_t id;
+    uint32_t number;            /* below FRAME_MAX_LANES, no other lane's */
     struct lane_shared *shared; /* with the guest, or with the reader thread alone (stream) */
     bool stream;                /* answers go through the connection */
     _Atomic bool closing;       /* the guest's thread has ended: finish what is there, then end */
@@ -23,15 +24,17 @@ struct lane {
     uint32_t answers;  /* given so far */
     uint8_t *record;   /* the call being executed: RECORD_MAX_BYTES */
     uint8_t *stream_reply;
-    uint8_t *upload; /* payload sent ahead of its call */
+    CUresult stream_error; /* first of the forgotten calls since the last answer: told before the next one. A
+                            * guest that waits for none need not read, and nobody waits for it to */
+    uint8_t *upload;       /* payload sent ahead of its call */
     uint64_t upload_bytes, upload_room;
 
     /* Staging area (NULL until opened) and its slots on the way to the device. */
     uint8_t *staging;
     CUevent staging_events[STAGING_SLOTS];
-    CUcontext staging_context;
-    uint32_t staging_queued; /* copies given to the driver */
-    uint32_t staging_done;   /* of these, finished */
+    CUcontext staging_context; /* that the events are of; NULL: none are there */
+    uint32_t staging_queued;   /* copies given to the driver */
+    uint32_t staging_done;     /* of these, finished */
 
     /* The reader thread alone (stream): bytes put in. */
     uint64_t head;
@@ -41,7 +44,7 @@ struct lane {
 
 /* Makes the lane and starts its thread. *fd is the segment to pass to the guest, the caller's to close, and
  * -1 for a stream. NULL with errno set. */
-struct lane *lane_create(uint32_t id, bool stream, int *fd);
+struct lane *lane_create(uint32_t id, uint32_t number, bool stream, int *fd);
 
 /* The guest's thread is gone: the lane's thread ends after what was sent, and frees the lane. */
 void lane_end(struct lane *lane);
@@ -49,9 +52,6 @@ void lane_end(struct lane *lane);
 /* Stream: puts a record, already checked for its length, into the ring; waits while it is full. False when
  * the guest has gone meanwhile. */
 bool lane_put(struct lane *lane, const struct record_header *header, const uint8_t *record);
-
-/* Lane thread: publishes finished staging copies; waits for all when `all`. */
-void lane_poll_staging(struct lane *lane, bool all);
 
 /* How long a lane looks for the next call before it sleeps; once, before lanes exist. */
 void lane_set_spin_us(uint64_t spin_us);

@@ -20,9 +20,10 @@ struct lane {
     pthread_t thread;
 
     /* The lane's thread alone. */
-    uint64_t position; /* bytes of records taken out */
-    uint32_t answers;  /* given so far */
-    uint8_t *record;   /* the call being executed: RECORD_MAX_BYTES */
+    uint64_t position;   /* bytes of records taken out */
+    uint64_t known_head; /* the guest's head when last read */
+    uint32_t answers;    /* given so far */
+    uint8_t *record;     /* the call being executed: RECORD_MAX_BYTES */
     uint8_t *stream_reply;
     CUresult stream_error; /* first of the forgotten calls since the last answer: told before the next one. A
                             * guest that waits for none need not read, and nobody waits for it to */

@@ -149,10 +149,27 @@ static void test_a_new_daemon_counts_anew(void **state)
     machine->live_vms[0].calls = 110;
     update(machine, 3 * SECOND_US);
     assert_float_equal(vm_of(machine, "u9")->calls_per_second, 100.0, 1e-6);
+    machine->live_vms[0].calls = 50; /* removed and registered again: its totals begin anew */
+    machine->live_vms[0].hold_us = 700;
+    update(machine, 3 * SECOND_US + 1);
+    assert_true(isnan(vm_of(machine, "u9")->calls_per_second));
     machine->live.pid = 8; /* another daemon whose totals have overtaken those of the last already */
     machine->live_vms[0].calls = 5000;
     update(machine, 4 * SECOND_US);
     assert_true(isnan(vm_of(machine, "u9")->calls_per_second));
+}
+
+static void test_a_vm_seen_first_has_no_rate_yet(void **state)
+{
+    struct machine *machine = *state;
+    machine->live.vm_count = 3;
+    update(machine, 1 * SECOND_US);
+    assert_false(vm_of(machine, "u3")->live);
+    machine->live.vm_count = 4;
+    machine->live_vms[3].calls = 1000; /* since when, nobody knows */
+    update(machine, 2 * SECOND_US);
+    assert_true(vm_of(machine, "u3")->live);
+    assert_true(isnan(vm_of(machine, "u3")->calls_per_second));
 }
 
 static void test_without_a_daemon(void **state)
@@ -370,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rates_are_totals_over_elapsed_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_new_daemon_counts_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_vm_seen_first_has_no_rate_yet, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_a_daemon, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_series_keep_the_recent_past, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_past_belongs_to_the_gpu_not_its_place, set_up, tear_down),

@@ -283,9 +283,9 @@ static bool parse_ago(const char *text, int64_t *us)
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (units[i].letter != text[0])
             continue;
-        int64_t ago_us = number * units[i].seconds * 1000000;
+        int64_t ago_seconds = number * units[i].seconds;
         int64_t now_us = (int64_t)clock_wall_us();
-        *us = ago_us < now_us ? now_us - ago_us : 0;
+        *us = ago_seconds < now_us / 1000000 ? now_us - ago_seconds * 1000000 : 0;
         return true;
     }
     return false;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <vgpu/vgpu.h>
 
@@ -162,6 +163,61 @@ static void a_priority_is_one_of_three_words(void **state)
         assert_says(vgpu_parse_priority(bad[i], &priority, &err), "low, medium or high");
 }
 
+static void vm_ids_are_numbers_and_ranges(void **state)
+{
+    struct vgpu_vm_id_range ranges[VGPU_VM_ID_RANGES];
+    size_t count = 0;
+    assert_int_equal(vgpu_parse_vm_ids("1-7,9,2147483647", ranges, &count, &err), VGPU_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(ranges[0].first, 1);
+    assert_int_equal(ranges[0].last, 7);
+    assert_int_equal(ranges[1].first, 9);
+    assert_int_equal(ranges[1].last, 9);
+    assert_int_equal(ranges[2].last, VGPU_VM_ID_MAX);
+    static const char *const bad[] = {"",     "0",     "7-1", "1-", "-1",         "1,",          ",1",
+                                      "1,,2", "1-2-3", "a",   "1 ", "2147483648", "99999999999", "1-0x2"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_says(vgpu_parse_vm_ids(bad[i], ranges, &count, &err), "like 3 or 1-7 or 1-3,8");
+    char many[2 * (VGPU_VM_ID_RANGES + 1) + 1] = "";
+    for (size_t i = 0; i <= VGPU_VM_ID_RANGES; i++)
+        memcpy(many + 2 * i, i < VGPU_VM_ID_RANGES ? "1," : "1", 2);
+    assert_says(vgpu_parse_vm_ids(many, ranges, &count, &err), "more than 64");
+}
+
+static void a_time_is_a_date_or_how_long_ago(void **state)
+{
+    int64_t us = 0;
+    setenv("TZ", "UTC", 1);
+    assert_int_equal(vgpu_parse_time("1970-01-02", &us, &err), VGPU_OK);
+    assert_int_equal(us, INT64_C(86400000000));
+    assert_int_equal(vgpu_parse_time("2026-01-11 00:00", &us, &err), VGPU_OK);
+    assert_int_equal(us, INT64_C(1768089600000000));
+    assert_int_equal(vgpu_parse_time("2026-01-11T00:00:01", &us, &err), VGPU_OK);
+    assert_int_equal(us, INT64_C(1768089601000000));
+    int64_t day_ago_us = 0;
+    int64_t hours_ago_us = 0;
+    assert_int_equal(vgpu_parse_time("1d", &day_ago_us, &err), VGPU_OK);
+    assert_int_equal(vgpu_parse_time("24h", &hours_ago_us, &err), VGPU_OK);
+    assert_in_range(hours_ago_us - day_ago_us, 0, 1000000);
+    assert_int_equal(vgpu_parse_time("1000000000d", &us, &err), VGPU_OK);
+    assert_int_equal(us, 0);
+    static const char *const bad[] = {"",
+                                      "yesterday",
+                                      "5",
+                                      "h",
+                                      "-1h",
+                                      "1.5h",
+                                      "1h ",
+                                      "1w",
+                                      "2026-02-31",
+                                      "2026-13-01",
+                                      "2026-01-01x",
+                                      "01:00",
+                                      "2026-01-01 25:00"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_says(vgpu_parse_time(bad[i], &us, &err), "90s, 10m, 2h or 3d");
+}
+
 static void every_value_has_its_word(void **state)
 {
     assert_string_equal(vgpu_priority_name(VGPU_PRIORITY_LOW), "low");
@@ -170,6 +226,7 @@ static void every_value_has_its_word(void **state)
     assert_string_equal(vgpu_status_name(VGPU_OK), "ok");
     assert_string_equal(vgpu_status_name(VGPU_ERR_NOT_FOUND), "not-found");
     assert_string_equal(vgpu_status_name(VGPU_ERR_MEMORY), "memory");
+    assert_string_equal(vgpu_status_name(VGPU_ERR_AMBIGUOUS), "ambiguous");
     assert_string_equal(vgpu_status_name((enum vgpu_status)99), "unknown");
 }
 
@@ -184,6 +241,8 @@ int main(void)
         cmocka_unit_test(a_pool_is_one_letter),
         cmocka_unit_test(pools_are_letters_with_commas),
         cmocka_unit_test(a_priority_is_one_of_three_words),
+        cmocka_unit_test(vm_ids_are_numbers_and_ranges),
+        cmocka_unit_test(a_time_is_a_date_or_how_long_ago),
         cmocka_unit_test(every_value_has_its_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,12 +195,25 @@ static struct lane *find_lane(uint32_t id)
     return lane;
 }
 
+/* Under lanes_lock. */
+static uint32_t free_number(void)
+{
+    uint32_t number = 0;
+    const struct lane *lane = connection.lanes;
+    while (lane != NULL) {
+        bool taken = lane->number == number;
+        number += taken;
+        lane = taken ? connection.lanes : lane->next;
+    }
+    return number;
+}
+
 static bool open_lane(uint32_t id)
 {
     pthread_mutex_lock(&connection.lanes_lock);
     bool refused = connection.lane_count >= FRAME_MAX_LANES || find_lane(id) != NULL;
     int fd = -1;
-    struct lane *lane = refused ? NULL : lane_create(id, !connection.shares_memory, &fd);
+    struct lane *lane = refused ? NULL : lane_create(id, free_number(), !connection.shares_memory, &fd);
     if (lane != NULL) {
         lane->next = connection.lanes;
         connection.lanes = lane;

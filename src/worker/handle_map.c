@@ -295,7 +295,7 @@ static bool is_used(uint64_t with)
 
 static bool owns_others(enum handle_kind kind)
 {
-    return kind != HANDLE_STREAM && kind != HANDLE_EVENT && kind != HANDLE_LINK;
+    return kind != HANDLE_STREAM && kind != HANDLE_EVENT && kind != HANDLE_LINK && kind != HANDLE_STAGING;
 }
 
 /* Under the lock. */

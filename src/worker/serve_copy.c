@@ -11,6 +11,7 @@
 #include "worker/handle_map.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
+#include "worker/staging.h"
 
 /* Data in the record: the lane's private copy, so that the driver reads what was checked. */
 CUresult serve_copy_to_device(struct call *call)
@@ -52,22 +53,6 @@ CUresult serve_copy_from_device(struct call *call)
     return result;
 }
 
-static uint8_t *slot_memory(const struct lane *lane, uint32_t slot)
-{
-    return lane->staging + (slot % STAGING_SLOTS) * STAGING_SLOT_BYTES;
-}
-
-/* A copy out of a slot has been given to the driver (or refused): the slot is free when the event has passed.
- */
-static CUresult slot_queued(struct lane *lane, CUresult result, CUstream stream)
-{
-    CUevent event = lane->staging_events[lane->staging_queued % STAGING_SLOTS];
-    CUresult recorded = driver.cuEventRecord(event, stream);
-    lane->staging_queued++;
-    lane_poll_staging(lane, recorded != CUDA_SUCCESS);
-    return result != CUDA_SUCCESS ? result : recorded;
-}
-
 CUresult serve_copy_staged_to_device(struct call *call)
 {
     const struct request_copy_staged_to_device *request = call->request;
@@ -76,12 +61,14 @@ CUresult serve_copy_staged_to_device(struct call *call)
     if (lane->staging == NULL || request->slot != lane->staging_queued || request->bytes > STAGING_SLOT_BYTES)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
-        return slot_queued(lane, CUDA_ERROR_INVALID_HANDLE, NULL);
-    CUresult result = device_memory_check(request->device);
+        return staging_queued(lane, CUDA_ERROR_INVALID_HANDLE, NULL);
+    CUresult result = staging_follow_context(lane);
     if (result == CUDA_SUCCESS)
-        result = driver.cuMemcpyHtoDAsync_v2(request->device, slot_memory(lane, request->slot),
+        result = device_memory_check(request->device);
+    if (result == CUDA_SUCCESS)
+        result = driver.cuMemcpyHtoDAsync_v2(request->device, staging_slot(lane, request->slot),
                                              request->bytes, stream);
-    return slot_queued(lane, result, stream);
+    return staging_queued(lane, result, stream);
 }
 
 /* A guest that takes its data comes back in microseconds; one that does not shall not keep a core busy. */
@@ -124,8 +111,10 @@ CUresult serve_copy_staged_from_device(struct call *call)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return CUDA_ERROR_INVALID_HANDLE;
-    CUresult result = device_memory_check(request->device);
-    lane_poll_staging(lane, true);
+    CUresult result = staging_follow_context(lane);
+    if (result == CUDA_SUCCESS)
+        result = device_memory_check(request->device);
+    staging_poll(lane, true);
     uint64_t started = 0, parts = (request->bytes + STAGING_SLOT_BYTES - 1) / STAGING_SLOT_BYTES;
     for (uint64_t finished = 0; finished < parts && result == CUDA_SUCCESS; finished++) {
         while (started < parts && started < finished + STAGING_SLOTS && result == CUDA_SUCCESS) {
@@ -137,14 +126,15 @@ CUresult serve_copy_staged_from_device(struct call *call)
                 (int32_t)(atomic_load(&lane->shared->staging_taken) + STAGING_SLOTS - (slot + 1)) < 0)
                 break; /* look again when the next one has finished */
             wait_for_slot(lane, slot);
-            result = driver.cuMemcpyDtoHAsync_v2(slot_memory(lane, slot), request->device + at, part, stream);
+            result =
+                driver.cuMemcpyDtoHAsync_v2(staging_slot(lane, slot), request->device + at, part, stream);
             if (result == CUDA_SUCCESS)
-                result = driver.cuEventRecord(lane->staging_events[slot % STAGING_SLOTS], stream);
+                result = driver.cuEventRecord(staging_event(lane, slot), stream);
             started++;
         }
         uint32_t slot = request->slot + (uint32_t)finished;
         if (result == CUDA_SUCCESS)
-            result = driver.cuEventSynchronize(lane->staging_events[slot % STAGING_SLOTS]);
+            result = driver.cuEventSynchronize(staging_event(lane, slot));
         if (result == CUDA_SUCCESS)
             atomic_store_explicit(&lane->shared->staging_filled, slot + 1, memory_order_release);
     }
@@ -209,17 +199,19 @@ CUresult serve_copy_rectangle(struct call *call)
     if (to_slot && request->slot != lane->staging_queued)
         return CUDA_ERROR_INVALID_VALUE;
     if (request->staging == RECTANGLE_STAGED_FROM_DEVICE)
-        lane_poll_staging(lane, true);
+        staging_poll(lane, true);
     /* Only plain memory, its offsets already added by the guest, and host sides in shared memory. */
     copy.srcArray = copy.dstArray = NULL;
     copy.srcXInBytes = copy.srcY = copy.dstXInBytes = copy.dstY = 0;
-    CUresult result = side_check(copy.srcMemoryType, copy.srcDevice, copy.srcHost, copy.srcPitch, &copy);
+    CUresult result = request->staging != RECTANGLE_SHARED ? staging_follow_context(lane) : CUDA_SUCCESS;
+    if (result == CUDA_SUCCESS)
+        result = side_check(copy.srcMemoryType, copy.srcDevice, copy.srcHost, copy.srcPitch, &copy);
     if (result == CUDA_SUCCESS)
         result = side_check(copy.dstMemoryType, copy.dstDevice, copy.dstHost, copy.dstPitch, &copy);
     if (result == CUDA_SUCCESS)
         result = driver.cuMemcpy2DAsync_v2(&copy, stream);
     if (to_slot)
-        return slot_queued(lane, result, stream);
+        return staging_queued(lane, result, stream);
     if (result == CUDA_SUCCESS && request->synchronous)
         result = driver.cuStreamSynchronize(stream);
     return result;

@@ -9,6 +9,7 @@
 #include "worker/gate.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
+#include "worker/staging.h"
 
 /* What the driver counts for an allocation. */
 static int64_t allocated_bytes(CUdeviceptr address)
@@ -95,21 +96,11 @@ CUresult serve_staging_open(struct call *call)
     struct lane *lane = call->lane;
     if (lane->staging != NULL)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = driver.cuCtxGetCurrent(&lane->staging_context);
-    uint32_t made = 0;
-    while (made < STAGING_SLOTS && result == CUDA_SUCCESS) {
-        result = driver.cuEventCreate(&lane->staging_events[made], CU_EVENT_DISABLE_TIMING);
-        if (result == CUDA_SUCCESS)
-            made++;
-    }
     uint64_t address = 0;
+    CUresult result = staging_follow_context(lane);
     if (result == CUDA_SUCCESS)
         result = share(call, 0, STAGING_BYTES, CU_MEMHOSTREGISTER_PORTABLE, &address);
-    if (result == CUDA_SUCCESS) {
+    if (result == CUDA_SUCCESS)
         lane->staging = (uint8_t *)(uintptr_t)address;
-        return CUDA_SUCCESS;
-    }
-    while (made > 0)
-        driver.cuEventDestroy_v2(lane->staging_events[--made]);
     return result;
 }

@@ -6,10 +6,12 @@
 
 #include "guest/init.h"
 #include "guest/lane.h"
+#include "guest/lock.h"
 #include "wire/own_calls.h"
 
 /* Forgotten calls sent so far by all threads: the next one's ticket. */
 static _Atomic uint64_t calls_forgotten;
+static struct lock stream_order;
 
 CUresult message_begin(struct message *message, enum call_number call, size_t body_bytes)
 {
@@ -68,8 +70,17 @@ CUresult message_forget(struct message *message)
 {
     if (atomic_load_explicit(&cautious, memory_order_relaxed))
         return message_wait(message, NULL, 0);
+    /* Over a stream the worker takes the records of all threads in one order: a record whose turn comes after
+     * that of another must not be sent before it, or the worker could have no room for the one it waits for.
+     */
+    bool in_order = message->thread->lane == NULL;
+    if (in_order)
+        lock_take(&stream_order);
     message->record->ticket = atomic_fetch_add_explicit(&calls_forgotten, 1, memory_order_seq_cst);
-    return lane_commit(message->thread, message->record);
+    CUresult result = lane_commit(message->thread, message->record);
+    if (in_order)
+        lock_give(&stream_order);
+    return result;
 }
 
 CUresult message_ask(struct message *message)

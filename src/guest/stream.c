@@ -69,12 +69,13 @@ static int read_frame(void)
         return -1;
     lock_take(&list_lock);
     struct guest_thread *target = find_lane(header.lane);
-    lock_give(&list_lock);
     if (header.type == FRAME_ERROR && target != NULL) {
         uint32_t none = 0;
         atomic_compare_exchange_strong(&target->stream_error, &none, header.value);
-        return 0;
     }
+    lock_give(&list_lock);
+    if (header.type == FRAME_ERROR)
+        return 0;
     if (header.type == FRAME_ENDED) {
         char text[256] = "";
         if (header.bytes < sizeof text && connection_read(text, header.bytes) == 0)

@@ -16,6 +16,7 @@ enum handle_kind {
     HANDLE_STREAM,
     HANDLE_EVENT,
     HANDLE_LINK,
+    HANDLE_STAGING, /* the worker's own: what a lane keeps in a context */
     HANDLE_KINDS,
 };
 

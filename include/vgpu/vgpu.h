@@ -205,9 +205,10 @@ enum vgpu_status vgpu_remove_vm(struct vgpu *handle, const char *vm_uuid, struct
 /* Asks the hypervisors of this host (setting hypervisor_uris) for their VMs, all at once and for at most
  * time_limit_ms (0: ten seconds), and compares with what is registered. A VM is the registered one with its
  * UUID, else the one registered under its name as identifier. No hypervisor, or one that does not answer, is
- * no error but stands in the scan. */
-enum vgpu_status vgpu_scan_vms(struct vgpu *handle, uint32_t time_limit_ms, struct vgpu_vm_scan *scan,
-                               struct vgpu_error *err);
+ * no error but stands in the scan. snapshot: what is registered, where the caller has it already; else NULL.
+ */
+enum vgpu_status vgpu_scan_vms(struct vgpu *handle, const struct vgpu_snapshot *snapshot,
+                               uint32_t time_limit_ms, struct vgpu_vm_scan *scan, struct vgpu_error *err);
 void vgpu_vm_scan_fini(struct vgpu_vm_scan *scan); /* frees the lists and empties it */
 
 /* Registers each unregistered VM of a scan, under the hypervisor's name and with the lowest free vm_id, in

@@ -91,7 +91,7 @@ static void offer_gpus_and_pools(const struct request *request, enum option_type
 static void offer_unregistered(const struct request *request, struct vgpu *vgpu)
 {
     struct vgpu_vm_scan scan;
-    if (vgpu_scan_vms(vgpu, SCAN_TIME_LIMIT_MS, &scan, NULL) != VGPU_OK)
+    if (vgpu_scan_vms(vgpu, NULL, SCAN_TIME_LIMIT_MS, &scan, NULL) != VGPU_OK)
         return;
     for (size_t i = 0; i < scan.vm_count; i++)
         if (scan.vms[i].state == VGPU_VM_UNREGISTERED)

@@ -47,7 +47,7 @@ void doctor_check_hypervisors(struct doctor *doctor)
     struct vgpu_error err;
     if (doctor->vgpu == NULL)
         return;
-    if (vgpu_scan_vms(doctor->vgpu, TIME_LIMIT_MS, &scan, &err) != VGPU_OK) {
+    if (vgpu_scan_vms(doctor->vgpu, &doctor->snapshot, TIME_LIMIT_MS, &scan, &err) != VGPU_OK) {
         doctor_note(doctor, DOCTOR_FAULT, HYPERVISORS_AREA, "%s", err.message);
         return;
     }

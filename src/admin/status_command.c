@@ -172,7 +172,8 @@ enum vgpu_status run_status(const struct command_context *context, struct vgpu_e
     snapshot_refresh(context->vgpu, &panel.snapshot, &panel.driver_note);
     if (vgpu_get_live(context->vgpu, &panel.live, &panel.daemon_note) == VGPU_OK)
         panel.daemon_note.message[0] = '\0';
-    if (vgpu_scan_vms(context->vgpu, SCAN_TIME_LIMIT_MS, &panel.scan, &panel.scan_note) == VGPU_OK)
+    if (vgpu_scan_vms(context->vgpu, &panel.snapshot, SCAN_TIME_LIMIT_MS, &panel.scan, &panel.scan_note) ==
+        VGPU_OK)
         panel.scan_note.message[0] = '\0';
     if (context->output == OUTPUT_JSON)
         status = print_panel_json(context, &panel, err);

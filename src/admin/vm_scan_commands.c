@@ -50,9 +50,9 @@ enum vgpu_status run_scan_vms(const struct command_context *context, struct vgpu
     struct vgpu_vm_scan scan = {0};
     struct vgpu_snapshot snapshot = {0};
     struct vgpu_error note;
-    enum vgpu_status status = vgpu_scan_vms(context->vgpu, TIME_LIMIT_MS, &scan, err);
+    enum vgpu_status status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
     if (status == VGPU_OK)
-        status = vgpu_get_snapshot(context->vgpu, &snapshot, err);
+        status = vgpu_scan_vms(context->vgpu, &snapshot, TIME_LIMIT_MS, &scan, err);
     if (status == VGPU_OK) {
         snapshot_refresh(context->vgpu, &snapshot, &note);
         if (context->output == OUTPUT_JSON) {
@@ -129,7 +129,7 @@ enum vgpu_status run_register_all_unregistered(const struct command_context *con
     size_t count = 0;
     enum vgpu_status status = refuse_single(arguments, err);
     if (status == VGPU_OK)
-        status = vgpu_scan_vms(context->vgpu, TIME_LIMIT_MS, &scan, err);
+        status = vgpu_scan_vms(context->vgpu, NULL, TIME_LIMIT_MS, &scan, err);
     if (status == VGPU_OK)
         status = require_answer(&scan, err);
     if (status == VGPU_OK)

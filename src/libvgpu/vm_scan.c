@@ -126,8 +126,8 @@ static enum vgpu_status compare(struct hypervisor_scan *found, const struct vgpu
 
 /* ---- Scanning ---- */
 
-enum vgpu_status vgpu_scan_vms(struct vgpu *handle, uint32_t time_limit_ms, struct vgpu_vm_scan *scan,
-                               struct vgpu_error *err)
+enum vgpu_status vgpu_scan_vms(struct vgpu *handle, const struct vgpu_snapshot *snapshot,
+                               uint32_t time_limit_ms, struct vgpu_vm_scan *scan, struct vgpu_error *err)
 {
     char libvirt_program[PATH_MAX];
     struct hypervisor_scan found = {.vm_count = 0};
@@ -140,10 +140,11 @@ enum vgpu_status vgpu_scan_vms(struct vgpu *handle, uint32_t time_limit_ms, stru
     if (prefix_find(PREFIX_LIBVIRT, libvirt_program, NULL) == VGPU_OK)
         options.libvirt_program = libvirt_program;
     enum vgpu_status status = hypervisor_scan(&options, &found, err);
-    if (status == VGPU_OK)
+    if (status == VGPU_OK && snapshot == NULL)
         status = store_list_vms(handle->store, 0, -1, &registered, &count, err);
     if (status == VGPU_OK)
-        status = compare(&found, registered, count, scan, err);
+        status = snapshot == NULL ? compare(&found, registered, count, scan, err)
+                                  : compare(&found, snapshot->vms, snapshot->vm_count, scan, err);
     free(registered);
     hypervisor_scan_fini(&found);
     return status;

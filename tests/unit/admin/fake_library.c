@@ -18,7 +18,8 @@ void __wrap_vgpu_snapshot_fini(struct vgpu_snapshot *snapshot);
 enum vgpu_status __wrap_vgpu_refresh_gpus(struct vgpu *handle, struct vgpu_gpu *gpus, size_t count,
                                           struct vgpu_error *err);
 enum vgpu_status __wrap_vgpu_get_live(struct vgpu *handle, struct vgpu_live *live, struct vgpu_error *err);
-enum vgpu_status __wrap_vgpu_scan_vms(struct vgpu *handle, uint32_t time_limit_ms, struct vgpu_vm_scan *scan,
+enum vgpu_status __wrap_vgpu_scan_vms(struct vgpu *handle, const struct vgpu_snapshot *snapshot,
+                                      uint32_t time_limit_ms, struct vgpu_vm_scan *scan,
                                       struct vgpu_error *err);
 void __wrap_vgpu_vm_scan_fini(struct vgpu_vm_scan *scan);
 void __wrap_vgpu_live_fini(struct vgpu_live *live);
@@ -85,7 +86,8 @@ enum vgpu_status __wrap_vgpu_get_live(struct vgpu *handle, struct vgpu_live *liv
     return answer(fake.live_status, err);
 }
 
-enum vgpu_status __wrap_vgpu_scan_vms(struct vgpu *handle, uint32_t time_limit_ms, struct vgpu_vm_scan *scan,
+enum vgpu_status __wrap_vgpu_scan_vms(struct vgpu *handle, const struct vgpu_snapshot *snapshot,
+                                      uint32_t time_limit_ms, struct vgpu_vm_scan *scan,
                                       struct vgpu_error *err)
 {
     if (fake.scan_status == VGPU_OK)

@@ -63,7 +63,7 @@ static void register_vm(struct fixture *fixture, const char *vm_uuid)
 static struct vgpu_vm_scan scan_vms(struct fixture *fixture)
 {
     struct vgpu_vm_scan scan;
-    assert_done(fixture, vgpu_scan_vms(fixture->vgpu, 0, &scan, &fixture->err));
+    assert_done(fixture, vgpu_scan_vms(fixture->vgpu, NULL, 0, &scan, &fixture->err));
     return scan;
 }
 
@@ -128,6 +128,23 @@ static void while_one_is_silent_no_vm_is_called_gone(void **state)
     assert_true(scan.hypervisors[0].answered);
     assert_false(scan.hypervisors[1].answered);
     assert_string_equal(scan.hypervisors[1].reason, "it is away");
+    vgpu_vm_scan_fini(&scan);
+}
+
+static void a_snapshot_serves_as_what_is_registered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct vgpu_snapshot snapshot;
+    struct vgpu_vm_scan scan;
+    hypervisor_has(fixture, "one", UUID("1") "\t1\tweb\n");
+    hypervisor_has(fixture, "two", "");
+    register_vm(fixture, UUID("1"));
+    assert_done(fixture, vgpu_get_snapshot(fixture->vgpu, &snapshot, &fixture->err));
+    assert_done(fixture, vgpu_remove_vm(fixture->vgpu, UUID("1"), NULL, &fixture->err));
+    assert_done(fixture, vgpu_scan_vms(fixture->vgpu, &snapshot, 0, &scan, &fixture->err));
+    assert_int_equal(scan.vm_count, 1);
+    assert_int_equal(scan.vms[0].state, VGPU_VM_REGISTERED);
+    vgpu_snapshot_fini(&snapshot);
     vgpu_vm_scan_fini(&scan);
 }
 
@@ -227,7 +244,7 @@ static void a_setting_that_names_no_hypervisor_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     struct vgpu_vm_scan scan;
-    enum vgpu_status status = vgpu_scan_vms(fixture->vgpu, 0, &scan, &fixture->err);
+    enum vgpu_status status = vgpu_scan_vms(fixture->vgpu, NULL, 0, &scan, &fixture->err);
     assert_refused(fixture, status, VGPU_ERR_USAGE, "hypervisor_uris: 'everything'");
 }
 
@@ -239,6 +256,7 @@ int main(void)
         WITH_TWO(each_vm_is_registered_or_not_or_gone),
         WITH_TWO(a_word_that_is_the_hypervisors_name_is_that_vm),
         WITH_TWO(while_one_is_silent_no_vm_is_called_gone),
+        WITH_TWO(a_snapshot_serves_as_what_is_registered),
         WITH_TWO(names_are_made_fit),
         WITH_TWO(all_unregistered_ones_are_registered_or_none),
         cmocka_unit_test_setup_teardown(without_hypervisors_there_is_what_is_registered, open_none,

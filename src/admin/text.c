@@ -101,7 +101,7 @@ size_t text_width(const char *text)
 size_t text_put(FILE *out, const char *text, size_t max_width)
 {
     size_t ascii = ascii_length(text);
-    if (text[ascii] == '\0' && ascii <= max_width) {
+    if (ascii <= max_width && text[ascii] == '\0') {
         fwrite(text, 1, ascii, out);
         return ascii;
     }

@@ -154,7 +154,7 @@ static void check_param(struct ptx_compiler *c, const struct instruction *in, ui
     const struct ptx_kernel *kernel = &c->builder.function->kernel;
     if (offset > kernel->params_bytes || bytes > kernel->params_bytes - offset)
         compile_fail(c, in->line, "the access goes beyond the kernel's parameters");
-    if (offset % bytes)
+    if (bytes == 0 || offset % bytes)
         compile_fail(c, in->line, "the access to the kernel's parameters is misaligned");
 }
 
@@ -190,7 +190,7 @@ static void decode_access(struct ptx_compiler *c, struct instruction *in, bool i
     struct address address = decode_address(c, in, where, space);
     if (is_store && address.is_kernel_param)
         decode_mismatch(c, in);
-    uint32_t planes[8];
+    uint32_t planes[8] = {0};
     unsigned bits = 0;
     for (unsigned i = 0; i < count && count > 1; i++)
         if (value->parts[i].kind == OPERAND_REGISTER)
@@ -304,7 +304,8 @@ static void decode_copy(struct ptx_compiler *c, struct instruction *in)
     if (mod_is_next(in, "bulk") || mod_is_next(in, "mbarrier"))
         decode_unsupported(c, in);
     bool policy = take_ordering(in);
-    if (take_space(in) != NAMED_SHARED || take_space(in) != NAMED_GLOBAL)
+    enum named_space to_space = take_space(in), from_space = take_space(in);
+    if (to_space != NAMED_SHARED || from_space != NAMED_GLOBAL)
         decode_unsupported(c, in);
     policy |= take_ordering(in);
     decode_count(c, in, 3, 4u + policy);

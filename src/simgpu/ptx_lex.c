@@ -119,7 +119,7 @@ static bool lex_float_bits(struct ptx_lexer *lexer, struct ptx_token *token)
     }
     token->kind = digits == 8 ? PTX_TOKEN_F32 : PTX_TOKEN_F64;
     token->value = value;
-    token->length = (size_t)(2 + digits);
+    token->length = (size_t)digits + 2;
     lexer->at = p + 2 + digits;
     return true;
 }

@@ -235,7 +235,7 @@ void ptx_run_RET(struct ptx_warp *w, const struct ptx_insn *i)
 static void deliver(struct ptx_fragment *fragment, const struct ptx_barrier_state *barrier)
 {
     const struct ptx_insn *i = fragment->pc;
-    uint32_t *d = i->d == PTX_PLANE_NONE ? NULL : (uint32_t *)(void *)(fragment->frame->regs + i->d);
+    uint32_t *d = (uint32_t *)(void *)(fragment->frame->regs + (i->d == PTX_PLANE_NONE ? 0 : i->d));
     uint32_t outcome = i->k[0] == PTX_BARRIER_AND ? barrier->all : barrier->popc != 0;
     if (i->k[0] == PTX_BARRIER_POPC)
         PTX_FOR_LANES(fragment->mask, d[lane] = barrier->popc);

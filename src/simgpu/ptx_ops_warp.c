@@ -18,12 +18,13 @@ struct meeting {
 
 static void bring(struct meeting *meeting, const struct ptx_insn *i, const uint8_t *regs, uint32_t mask)
 {
-    const void *a = i->a == PTX_PLANE_NONE ? NULL : regs + i->a;
-    const uint32_t *members = i->b == PTX_PLANE_NONE ? NULL : (const uint32_t *)(const void *)(regs + i->b);
+    bool has_value = i->a != PTX_PLANE_NONE, has_members = i->b != PTX_PLANE_NONE;
+    const void *a = regs + (has_value ? i->a : 0);
+    const uint32_t *members = (const uint32_t *)(const void *)(regs + (has_members ? i->b : 0));
     for (uint32_t rest = mask; rest; rest &= rest - 1) {
         unsigned lane = (unsigned)__builtin_ctz(rest);
-        meeting->members[lane] = members ? members[lane] : mask;
-        if (!a)
+        meeting->members[lane] = has_members ? members[lane] : mask;
+        if (!has_value)
             meeting->values[lane] = 0;
         else if (i->op == PTX_OP_VOTE)
             meeting->values[lane] = *(const uint32_t *)a >> lane & 1;

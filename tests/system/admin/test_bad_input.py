@@ -6,8 +6,9 @@ Most of it is made from the command table itself (PRINT_COMMANDS prints it): eac
 empty, too long, of the wrong type, out of range, not UTF-8, twice, contradictory; each command with an unknown GPU,
 VM and pool, and with a database that it cannot use. A new command or option is in it by being in the table.
 
-usage: test_bad_input.py VGPU_ADMIN PRINT_COMMANDS FULL_DISK_LIBRARY"""
+usage: test_bad_input.py words|databases VGPU_ADMIN PRINT_COMMANDS FULL_DISK_LIBRARY"""
 
+import concurrent.futures
 import itertools
 import json
 import os
@@ -195,8 +196,17 @@ class Line:
         return self.with_word(None)
 
 
-def wrong_lines(line):
-    """What is wrong with the options of one command: words, what must be said of it."""
+def wrong_values(line, option, every):
+    """Values of an option that are refused: all that come to mind, or one of each kind."""
+    values = line.bad_values(option)
+    values = [value.encode() for value in (values if every else {values[0], values[-1]})]
+    long = b"1" * 5000 if option["type"] in ("gpu-id", "vm-id", "vm-ids", "number", "seconds") else b"a" * 5000
+    return values + [long, b"\xff\xfe"] + ([b"a\xc3", b"A," * 3000] if every else [])
+
+
+def wrong_lines(line, types):
+    """What is wrong with the options of one command: words, what must be said of it. types: those of which every
+    wrong value has been tried."""
     selectors = [option for option in line.command["options"] if option["need"] in ("select", "may-select")]
     for name, option in line.options.items():
         good = line.good(option)
@@ -214,10 +224,9 @@ def wrong_lines(line):
             yield line.with_word(name) + [f"--{name}", ""], f"{shown} has an empty value"
             yield line.with_word(name) + [f"--{name}", "--json"], f"{shown} has no value"
         yield line.with_word(name, f"--{name}="), f"{shown} has an empty value"
-        for value in line.bad_values(option):
-            yield line.with_word(name, f"--{name}={value}"), shown
-        for value in (b"\xff\xfe", b"a\xc3", b"1" * 5000, b"a" * 5000, b"A," * 3000):
+        for value in wrong_values(line, option, option["type"] not in types):
             yield line.with_word(name, b"--%s=%s" % (name.encode(), value)), shown
+        types.add(option["type"])
     for one, other in itertools.combinations(selectors, 2):
         both = line.with_word(line_selector(line), line.good(one), line.good(other))
         yield both, f"{one['name']}.*{other['name']}.*both"
@@ -291,11 +300,14 @@ def check_table(checks, admin, commands):
     with Host(admin) as host:
         prepare(host)
         before = host.dump()
-        for line in good_lines(host, commands):
-            for words, pattern in wrong_lines(line):
-                check_line(checks, repr(words)[:300], host.call(*words), WRONG_USAGE, pattern)
-            for words, pattern in unknown_lines(line):
-                check_line(checks, repr(words), host.call(*words), FAILED, pattern)
+        types = set()
+        lines = [(words, WRONG_USAGE, pattern) for line in good_lines(host, commands)
+                 for words, pattern in wrong_lines(line, types)]
+        lines += [(words, FAILED, pattern) for line in good_lines(host, commands)
+                  for words, pattern in unknown_lines(line)]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for (words, status, pattern), done in zip(lines, pool.map(lambda line: host.call(*line[0]), lines)):
+                check_line(checks, repr(words)[:300], done, status, pattern)
         checks.equal(host.dump(), before, "what is stored after all that was refused")
     for command in commands:  # the good line is good: what was refused was refused for its fault
         with Host(admin) as host:
@@ -472,17 +484,19 @@ def check_full_disk(checks, admin, commands, library):
 
 
 def main():
-    admin, print_commands, full_disk = sys.argv[1:]
+    part, admin, print_commands, full_disk = sys.argv[1:]
     commands = json.loads(subprocess.run([print_commands], stdout=subprocess.PIPE, check=True).stdout)
     checks = Checks()
-    check_wrong_commands(checks, admin)
-    check_table(checks, admin, commands)
-    check_damaged_databases(checks, admin, commands)
-    check_absent_database(checks, admin, commands)
-    check_locked_database(checks, admin, commands)
-    check_unusable_directories(checks, admin, commands)
-    check_permissions(checks, admin, commands)
-    check_full_disk(checks, admin, commands, full_disk)
+    if part == "words":
+        check_wrong_commands(checks, admin)
+        check_table(checks, admin, commands)
+    else:
+        check_damaged_databases(checks, admin, commands)
+        check_absent_database(checks, admin, commands)
+        check_locked_database(checks, admin, commands)
+        check_unusable_directories(checks, admin, commands)
+        check_permissions(checks, admin, commands)
+        check_full_disk(checks, admin, commands, full_disk)
     return checks.finish()
 
 

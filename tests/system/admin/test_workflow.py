@@ -222,6 +222,61 @@ def check_written(checks, host):
     checks.equal(done.stderr.count(b"\n"), 1, f"lines about it: {done.stderr}")
 
 
+# The requirement's COMPLETE COMMAND LIST, each form with every option it writes, and without what it writes in brackets.
+COMMAND_LIST = [
+    "scan-gpus",
+    "show-gpu --gpu-id=0",
+    "assign-gpu --gpu-id=0 --pool=A",
+    "assign-gpu --gpu-id=1 --pool=B",
+    "list-gpus",
+    "list-gpus --pool=A",
+    "scan-vms",
+    "register-vm --vm-uuid=abc123 --pool=A --priority=high",
+    "register-vm --vm-uuid=def456 --vm-name=web --pool=B --priority=medium --vm-id=8",
+    "show-vm --vm-uuid=abc123",
+    "list-vms",
+    "list-vms --pool=A",
+    "list-vms --priority=high",
+    "list-vms --pool=B --priority=medium",
+    "set-pool --vm-uuid=abc123 --pool=B",
+    "set-priority --vm-uuid=abc123 --priority=low",
+    "set-vm-id --vm-uuid=abc123 --vm-id=9",
+    "update-vm --vm-uuid=abc123 --pool=A --priority=high --vm-id=1",
+    "update-vm --vm-uuid=abc123 --pool=B",
+    "update-vm --vm-uuid=abc123 --priority=medium",
+    "update-vm --vm-uuid=abc123 --vm-id=2",
+    "remove-vm --vm-uuid=abc123",
+    "status",
+    "dashboard",
+    "list-pools",
+]
+
+
+def check_command_list(checks, admin):
+    with Host(admin) as host:
+        for line in COMMAND_LIST:
+            checks.check(host.expect(line), f"{line} says nothing")
+        checks.equal(host.expect("list-vms --columns=vm-id,name,uuid,pool,priority --no-header"),
+                     "8  web  def456  B  medium\n", "what is left of the command list")
+        checks.equal(normalised(host.expect("dashboard")), normalised(host.expect("status")),
+                     "dashboard off a terminal")
+
+
+def check_scanned_vms(checks, host):
+    """The layout of ADDITION 2; what hypervisors add to it is tested with hypervisors."""
+    scanned = host.expect("scan-vms").splitlines()
+    start = scanned.index("=== Registered VMs (20) ===")
+    checks.equal(re.sub(r"\d+%", "<number>%", "\n".join(scanned[:start])),
+                 "=== Physical GPUs ===\n"
+                 "GPU 0: NVIDIA H100 80GB PCIe | Pool: A | Status: Online | Utilization: <number>%\n"
+                 "GPU 1: NVIDIA H100 80GB PCIe | Pool: B | Status: Online | Utilization: <number>%\n", "scan-vms: GPUs")
+    checks.equal([scanned[start + n] for n in (1, 2, 8)],
+                 ["UUID: abc123 | Name: VM-1 | Pool: A → GPU 0 | Priority: high | VM ID: 1",
+                  "UUID: def456 | Name: VM-2 | Pool: A → GPU 0 | Priority: high | VM ID: 2",
+                  "UUID: ghi789 | Name: VM-8 | Pool: B → GPU 1 | Priority: medium | VM ID: 8"], "scan-vms: VMs")
+    checks.check("=== Unregistered VMs (0) ===" in scanned, "scan-vms: what is not registered")
+
+
 def main():
     (admin,) = sys.argv[1:]
     checks = Checks()
@@ -229,6 +284,7 @@ def main():
         checks.check("register one" in host.expect("list-vms"), "list-vms before anything is registered")
         checks.check("scan-gpus" in host.expect("list-gpus"), "list-gpus before anything is scanned")
         type_workflow(checks, host)
+        check_scanned_vms(checks, host)
         check_listings(checks, host)
         check_terminals(checks, host)
         check_loop(checks, host)
@@ -236,6 +292,7 @@ def main():
         check_written(checks, host)
         check_queue(checks, host)
         check_changes(checks, host)
+    check_command_list(checks, admin)
     return checks.finish()
 
 

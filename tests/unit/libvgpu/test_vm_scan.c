@@ -214,6 +214,14 @@ static void all_unregistered_ones_are_registered_or_none(void **state)
     assert_int_equal(registered_count(fixture), 1);
     assert_int_equal(count, 99);
 
+    char *last = scan.vms[scan.vm_count - 1].vm.vm_uuid; /* one that is refused after one that is not */
+    *last = '-';
+    status =
+        vgpu_register_scanned_vms(fixture->vgpu, &scan, 'B', VGPU_PRIORITY_HIGH, &vms, &count, &fixture->err);
+    assert_refused(fixture, status, VGPU_ERR_USAGE, "identifier");
+    assert_int_equal(registered_count(fixture), 1);
+    *last = 'a';
+
     register_vm(fixture, UUID("3")); /* by somebody else, meanwhile */
     assert_done(fixture, vgpu_register_scanned_vms(fixture->vgpu, &scan, 'B', VGPU_PRIORITY_MEDIUM, &vms,
                                                    &count, &fixture->err));

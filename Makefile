@@ -13,7 +13,7 @@ SHELL := /bin/bash
 MESON = $$(if [ -x /usr/bin/meson ]; then echo /usr/bin/meson; else command -v meson; fi)
 VERSION = $(shell sed -n "s/^ *version: '\(.*\)',$$/\1/p" meson.build)
 
-.PHONY: all help setup install demo test check-format format lint sanitize bundle clean
+.PHONY: all help setup install demo test fuzz check-format format lint sanitize bundle clean
 
 all: setup
 	@test -f $(BUILD)/build.ninja || $(MESON) setup $(BUILD) $(MESON_OPTIONS)
@@ -27,6 +27,7 @@ help:
 	@echo 'make setup               install what the build needs (Debian; other targets call it)'
 	@echo 'make check-format        check the C sources against .clang-format; make format mends them'
 	@echo 'make lint                clang-tidy, cppcheck, shellcheck'
+	@echo 'make fuzz SECONDS=600    a hostile guest that does random things'
 	@echo 'make sanitize            tests with address, undefined-behaviour and thread sanitizers'
 	@echo 'make bundle              dist/vgpu-$(VERSION)-x86_64-linux.tar.gz, runs from any directory'
 	@echo 'make clean               remove $(BUILD)/ and what the other targets made'
@@ -44,6 +45,11 @@ demo: all
 
 test: all
 	@tools/run-tests $(BUILD) $(TESTS)
+
+# SECONDS of random attacks by a guest; the seed is printed, and SEED=N repeats a run.
+fuzz: all
+	@/usr/bin/python3 tests/system/hostile/test_hostile.py --build=$(BUILD) --fuzz=$(or $(SECONDS),600) \
+	    $(if $(SEED),--seed=$(SEED))
 
 check-format:
 	@tools/setup --lint

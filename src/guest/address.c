@@ -80,8 +80,14 @@ static int connect_tcp(const char *host, const char *port, char *why, size_t why
                  port, strerror(errno));
         return -1;
     }
-    int on = 1;
+    /* A host that vanishes says no goodbye: after a minute of silence it is asked, and after another it
+     * counts as gone. */
+    const int on = 1, idle_s = 60, interval_s = 15, probes = 4;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
     return fd;
 }
 
@@ -91,8 +97,13 @@ static bool split(const char *text, char *first, size_t first_bytes, const char 
     const char *colon = strrchr(text, ':');
     if (colon == NULL || colon == text || colon[1] == '\0' || (size_t)(colon - text) >= first_bytes)
         return false;
-    memcpy(first, text, (size_t)(colon - text));
-    first[colon - text] = '\0';
+    size_t bytes = (size_t)(colon - text);
+    if (bytes > 2 && text[0] == '[' && text[bytes - 1] == ']') { /* an IPv6 address */
+        text++;
+        bytes -= 2;
+    }
+    memcpy(first, text, bytes);
+    first[bytes] = '\0';
     *second = colon + 1;
     return true;
 }

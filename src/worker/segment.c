@@ -196,7 +196,11 @@ CUresult segment_make(uint64_t *address, uint64_t *bytes, unsigned register_flag
 
 CUresult segment_drop(uint64_t address)
 {
-    if (!segment_holds(address, 1))
+    pthread_mutex_lock(&segments.lock);
+    size_t at = first_beyond(address);
+    bool starts_there = at > 0 && segments.items[at - 1].address == address;
+    pthread_mutex_unlock(&segments.lock);
+    if (!starts_there)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = driver.cuMemHostUnregister((void *)(uintptr_t)address);
     if (result != CUDA_SUCCESS)

@@ -1,0 +1,84 @@
+/* Where records lie in a lane's ring, and the words by which the two sides wait for each other. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "wire/lane.h"
+
+static void a_record_that_fits_follows_the_last(void **state)
+{
+    uint32_t padding;
+    assert_int_equal(ring_place(0, 64, &padding), 0);
+    assert_int_equal(padding, 0);
+    assert_int_equal(ring_place(LANE_RING_BYTES - 64, 64, &padding), LANE_RING_BYTES - 64);
+    assert_int_equal(padding, 0);
+    assert_int_equal(ring_place(5ull * LANE_RING_BYTES + 8, RECORD_MAX_BYTES, &padding),
+                     5ull * LANE_RING_BYTES + 8);
+    assert_int_equal(padding, 0);
+}
+
+static void one_that_does_not_goes_to_the_start(void **state)
+{
+    uint32_t padding;
+    assert_int_equal(ring_place(LANE_RING_BYTES - 56, 64, &padding), LANE_RING_BYTES);
+    assert_int_equal(padding, 56);
+    assert_int_equal(ring_place(3ull * LANE_RING_BYTES - 8, 16, &padding), 3ull * LANE_RING_BYTES);
+    assert_int_equal(padding, 8);
+}
+
+static void padding_names_no_call_and_stays_inside(void **state)
+{
+    struct lane_shared *lane = calloc(1, sizeof *lane);
+    ring_pad(lane, LANE_RING_BYTES - 8, 8);
+    uint32_t bytes;
+    uint16_t call;
+    memcpy(&bytes, lane->ring + LANE_RING_BYTES - 8, sizeof bytes);
+    memcpy(&call, lane->ring + LANE_RING_BYTES - 4, sizeof call);
+    assert_int_equal(bytes, 8);
+    assert_int_equal(call, 0);
+    free(lane);
+}
+
+#define ROUNDS 20000u
+
+/* The guest's side: publishes a record, waits for its answer. */
+static void *play_guest(void *argument)
+{
+    struct lane_shared *lane = argument;
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        lane_publish(lane, i * 64ull);
+        while (!lane_answered(lane, i))
+            lane_await(lane, i, 0); /* for ever: a wake-up that is lost would end here */
+    }
+    return NULL;
+}
+
+static void no_wake_up_is_lost(void **state)
+{
+    struct lane_shared *lane = calloc(1, sizeof *lane);
+    pthread_t guest;
+    pthread_create(&guest, NULL, play_guest, lane);
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        while (lane_published(lane) == (i - 1) * 64ull)
+            lane_sleep(lane, (i - 1) * 64ull, 0);
+        assert_int_equal(lane_published(lane), i * 64ull);
+        lane_answer(lane, i);
+    }
+    pthread_join(guest, NULL);
+    free(lane);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_that_fits_follows_the_last),
+        cmocka_unit_test(one_that_does_not_goes_to_the_start),
+        cmocka_unit_test(padding_names_no_call_and_stays_inside),
+        cmocka_unit_test(no_wake_up_is_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

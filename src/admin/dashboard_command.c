@@ -2,24 +2,31 @@
 #include <ctype.h>
 #include <curses.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "admin/commands.h"
+#include "admin/dashboard_screen.h"
 #include "admin/dashboard_view.h"
 #include "admin/snapshot.h"
+#include "admin/text.h"
 #include "base/clock.h"
 #include "base/error.h"
 
 #define REFRESH_MS 1000
+#define ESCAPE     27
 
 struct dashboard {
     struct vgpu *vgpu;
     struct dashboard_model model;
     struct dashboard_choice choice;
-    char note[512]; /* the last action's outcome, until the next key */
+    char note[512];      /* the last action's outcome, until the next key */
+    char read_note[512]; /* why the last reading failed; empty: it did not */
+    uint64_t read_at_ns; /* when it ended */
     bool quit;
 };
 
@@ -30,8 +37,7 @@ static void on_signal(int number)
     stop_signal = number;
 }
 
-/* Reads everything anew. */
-static enum vgpu_status read_all(struct dashboard *dashboard, struct vgpu_error *err)
+static enum vgpu_status read_once(struct dashboard *dashboard, struct vgpu_error *err)
 {
     struct vgpu_snapshot snapshot;
     struct vgpu_live live;
@@ -50,9 +56,54 @@ static enum vgpu_status read_all(struct dashboard *dashboard, struct vgpu_error 
     return status;
 }
 
+/* Reads everything anew. When that fails the last reading stays on the screen, with the reason. */
+static enum vgpu_status read_all(struct dashboard *dashboard, struct vgpu_error *err)
+{
+    enum vgpu_status status = read_once(dashboard, err);
+    snprintf(dashboard->read_note, sizeof dashboard->read_note, "%s", status == VGPU_OK ? "" : err->message);
+    dashboard->read_at_ns = clock_monotonic_ns();
+    return status;
+}
+
+static int time_to_refresh_ms(const struct dashboard *dashboard)
+{
+    uint64_t age_ms = (clock_monotonic_ns() - dashboard->read_at_ns) / 1000000;
+    return age_ms >= REFRESH_MS ? 0 : (int)(REFRESH_MS - age_ms);
+}
+
+static void refresh_when_due(struct dashboard *dashboard)
+{
+    struct vgpu_error error; /* read_all() has noted it */
+    if (time_to_refresh_ms(dashboard) == 0)
+        (void)read_all(dashboard, &error);
+}
+
 static void draw(struct dashboard *dashboard, const char *prompt)
 {
-    view_draw(&dashboard->model, &dashboard->choice, dashboard->note, prompt);
+    view_draw(&dashboard->model, &dashboard->choice,
+              dashboard->note[0] != '\0' ? dashboard->note : dashboard->read_note, prompt);
+}
+
+/* Appends a typed character to an answer, where it has room. */
+static void type_character(char *answer, size_t bytes, int key)
+{
+    char typed[MB_LEN_MAX + 1] = "";
+    size_t used = strlen(answer);
+    mbstate_t state = {0};
+    size_t length = wcrtomb(typed, (wchar_t)(key & ~SCREEN_CHARACTER), &state);
+    if (length == (size_t)-1 || used + length >= bytes)
+        return;
+    typed[length] = '\0';
+    if (text_is_printable(typed))
+        memcpy(answer + used, typed, length + 1);
+}
+
+static void delete_character(char *answer)
+{
+    size_t used = strlen(answer);
+    while (used > 0 && ((unsigned char)answer[--used] & 0xC0) == 0x80)
+        continue; /* what follows the first byte of a character */
+    answer[used] = '\0';
 }
 
 /* Reads a line at the bottom of the screen. False when the user pressed Escape. The panel goes on living
@@ -60,24 +111,21 @@ static void draw(struct dashboard *dashboard, const char *prompt)
 static bool ask_line(struct dashboard *dashboard, const char *question, char *answer, size_t bytes)
 {
     char prompt[512];
-    size_t used = strlen(answer);
-    while (stop_signal == 0) {
+    while (stop_signal == 0 && !dashboard->quit) {
         snprintf(prompt, sizeof prompt, "%s %s", question, answer);
         draw(dashboard, prompt);
-        int key = view_key(REFRESH_MS);
-        struct vgpu_error ignored;
-        if (key == ERR)
-            (void)read_all(dashboard, &ignored); /* what is there stays on the screen */
-        else if (key == '\n' || key == KEY_ENTER)
+        int key = screen_key(time_to_refresh_ms(dashboard));
+        if (key == '\n' || key == '\r' || key == KEY_ENTER)
             return true;
-        else if (key == 27)
+        if (key == ESCAPE)
             return false;
-        else if ((key == KEY_BACKSPACE || key == 127 || key == 8) && used > 0)
-            answer[--used] = '\0';
-        else if (key >= ' ' && key < 127 && used + 1 < bytes) {
-            answer[used++] = (char)key;
-            answer[used] = '\0';
-        }
+        if (key == SCREEN_LOST)
+            dashboard->quit = true;
+        else if (key == KEY_BACKSPACE || key == 127 || key == 8)
+            delete_character(answer);
+        else if (key >= SCREEN_CHARACTER || (key >= ' ' && key < 127))
+            type_character(answer, bytes, key);
+        refresh_when_due(dashboard);
     }
     return false;
 }
@@ -191,9 +239,11 @@ static void assign_gpu(struct dashboard *dashboard)
 {
     char question[400], done[400], answer[VGPU_POOLS_BYTES * 2] = "", pools[VGPU_POOLS_BYTES];
     struct vgpu_error error;
-    if (dashboard->choice.gpu >= dashboard->model.gpu_count)
+    int32_t gpu_id = dashboard->choice.gpu_id;
+    if (dashboard_model_find_gpu(&dashboard->model, gpu_id) == dashboard->model.gpu_count) {
+        snprintf(dashboard->note, sizeof dashboard->note, "Select a GPU first: Tab, then the arrow keys");
         return;
-    int32_t gpu_id = dashboard->model.gpus[dashboard->choice.gpu].gpu.gpu_id;
+    }
     snprintf(question, sizeof question, "GPU %" PRId32 " shall serve the pools (as A or A,B):", gpu_id);
     if (!ask_line(dashboard, question, answer, sizeof answer))
         return;
@@ -217,6 +267,8 @@ static void scan_gpus(struct dashboard *dashboard)
     size_t count;
     struct vgpu_error error;
     char done[64] = "";
+    snprintf(dashboard->note, sizeof dashboard->note, "Looking for GPUs...");
+    draw(dashboard, NULL); /* this may take seconds */
     enum vgpu_status status = vgpu_scan_gpus(dashboard->vgpu, &gpus, &count, &error);
     if (status == VGPU_OK) {
         snprintf(done, sizeof done, "Found %zu GPU%s", count, count == 1 ? "" : "s");
@@ -233,22 +285,43 @@ static void set_filter(struct dashboard *dashboard)
         dashboard_model_filter(&dashboard->model, text);
 }
 
-/* Moves the selection by so many rows. */
-static void select_by(struct dashboard *dashboard, long rows)
+/* The entry so many further; `count` must not be 0. */
+static size_t move_by(size_t at, long rows, size_t count)
+{
+    long to = (long)at + rows;
+    return to < 0 ? 0 : to >= (long)count ? count - 1 : (size_t)to;
+}
+
+/* Where nothing is selected, the first is; where the selected GPU has gone, likewise. */
+static void select_gpu(struct dashboard *dashboard, long rows)
+{
+    size_t count = dashboard->model.gpu_count;
+    size_t at = dashboard_model_find_gpu(&dashboard->model, dashboard->choice.gpu_id);
+    if (count > 0)
+        dashboard->choice.gpu_id =
+            dashboard->model.gpus[at == count ? 0 : move_by(at, rows, count)].gpu.gpu_id;
+}
+
+/* Where nothing is selected the first row is the next; where the selected VM has gone, the one in its place.
+ */
+static void select_vm(struct dashboard *dashboard, long rows)
 {
     struct dashboard_choice *choice = &dashboard->choice;
-    bool gpus = choice->focus == FOCUS_GPUS;
-    long count = (long)(gpus ? dashboard->model.gpu_count : dashboard->model.row_count);
-    long at = gpus ? (long)choice->gpu : (long)dashboard_model_find_row(&dashboard->model, choice->vm_uuid);
+    size_t count = dashboard->model.row_count;
+    size_t at = dashboard_model_find_row(&dashboard->model, choice->vm_uuid);
     if (count == 0)
         return;
-    at = !gpus && at >= count ? 0 : at + rows; /* nothing selected yet: the first */
-    at = at < 0 ? 0 : at >= count ? count - 1 : at;
-    if (gpus)
-        choice->gpu = (size_t)at;
+    at = at < count ? move_by(at, rows, count) : move_by(choice->row, rows > 0 ? rows - 1 : rows, count);
+    snprintf(choice->vm_uuid, sizeof choice->vm_uuid, "%s",
+             dashboard_model_row(&dashboard->model, at)->vm.vm_uuid);
+}
+
+static void select_by(struct dashboard *dashboard, long rows)
+{
+    if (dashboard->choice.focus == FOCUS_GPUS)
+        select_gpu(dashboard, rows);
     else
-        snprintf(choice->vm_uuid, sizeof choice->vm_uuid, "%s",
-                 dashboard_model_row(&dashboard->model, (size_t)at)->vm.vm_uuid);
+        select_vm(dashboard, rows);
 }
 
 static void on_movement(struct dashboard *dashboard, int key)
@@ -297,6 +370,8 @@ static void on_key(struct dashboard *dashboard, int key)
         break;
     case '\t':
         dashboard->choice.focus = dashboard->choice.focus == FOCUS_VMS ? FOCUS_GPUS : FOCUS_VMS;
+        if (dashboard->choice.focus == FOCUS_GPUS)
+            select_gpu(dashboard, 0);
         break;
     case 's':
         dashboard_model_sort(&dashboard->model, (dashboard->model.sort + 1) % SORT_COUNT);
@@ -327,23 +402,17 @@ static void on_key(struct dashboard *dashboard, int key)
     }
 }
 
-/* Until the user quits, or a signal asks to. A failed reading leaves the last one on the screen, with the
- * reason. */
+/* Until the user quits, a signal asks to, or the terminal has gone. */
 static void live(struct dashboard *dashboard)
 {
-    uint64_t read_at_ns = clock_monotonic_ns();
     while (!dashboard->quit && stop_signal == 0) {
         draw(dashboard, NULL);
-        uint64_t age_ms = (clock_monotonic_ns() - read_at_ns) / 1000000;
-        int key = view_key(age_ms >= REFRESH_MS ? 0 : (int)(REFRESH_MS - age_ms));
-        if (key != ERR && key != KEY_RESIZE)
+        int key = screen_key(time_to_refresh_ms(dashboard));
+        if (key == SCREEN_LOST)
+            dashboard->quit = true;
+        else if (key != ERR && key != KEY_RESIZE)
             on_key(dashboard, key);
-        if ((clock_monotonic_ns() - read_at_ns) / 1000000 < REFRESH_MS)
-            continue;
-        struct vgpu_error error;
-        if (read_all(dashboard, &error) != VGPU_OK)
-            snprintf(dashboard->note, sizeof dashboard->note, "%s", error.message);
-        read_at_ns = clock_monotonic_ns();
+        refresh_when_due(dashboard);
     }
 }
 
@@ -355,7 +424,7 @@ enum vgpu_status run_dashboard(const struct command_context *context, struct vgp
     dashboard_model_init(&dashboard.model);
     enum vgpu_status status = read_all(&dashboard, err);
     char why[256];
-    if (status == VGPU_OK && !view_open(why, sizeof why))
+    if (status == VGPU_OK && !screen_open(why, sizeof why))
         status = error_set(err, VGPU_ERR_UNAVAILABLE, "%s", why);
     if (status == VGPU_OK) {
         const struct sigaction action = {.sa_handler = on_signal};
@@ -363,7 +432,7 @@ enum vgpu_status run_dashboard(const struct command_context *context, struct vgp
         sigaction(SIGTERM, &action, NULL);
         sigaction(SIGHUP, &action, NULL);
         live(&dashboard);
-        view_close();
+        screen_close();
     }
     dashboard_model_fini(&dashboard.model);
     return status;

@@ -290,6 +290,14 @@ const struct dashboard_vm *dashboard_model_row(const struct dashboard_model *mod
     return row < model->row_count ? &model->vms[model->rows[row]] : NULL;
 }
 
+size_t dashboard_model_find_gpu(const struct dashboard_model *model, int32_t gpu_id)
+{
+    for (size_t i = 0; i < model->gpu_count; i++)
+        if (model->gpus[i].gpu.gpu_id == gpu_id)
+            return i;
+    return model->gpu_count;
+}
+
 size_t dashboard_model_find_row(const struct dashboard_model *model, const char *vm_uuid)
 {
     for (size_t row = 0; row < model->row_count; row++)

@@ -84,12 +84,15 @@ enum vgpu_status dashboard_model_update(struct dashboard_model *model, const str
 /* Orders the rows anew; by the column it is sorted by already: the other way round. */
 void dashboard_model_sort(struct dashboard_model *model, enum dashboard_sort sort);
 
-/* Shows only VMs whose name, identifier, pool, class or state contains the text, whatever its case. "" shows
- * all. */
+/* Shows only VMs whose name, identifier, pool, class or state contains the text, whatever its case; a single
+ * letter that is a pool's: the VMs of that pool. "" shows all. */
 void dashboard_model_filter(struct dashboard_model *model, const char *text);
 
 /* The VM in a row; NULL beyond the last. */
 const struct dashboard_vm *dashboard_model_row(const struct dashboard_model *model, size_t row);
+
+/* The index of a GPU, or gpu_count when there is no such GPU. */
+size_t dashboard_model_find_gpu(const struct dashboard_model *model, int32_t gpu_id);
 
 /* The row of a VM, or row_count when it is not shown. */
 size_t dashboard_model_find_row(const struct dashboard_model *model, const char *vm_uuid);

@@ -54,10 +54,10 @@ uint32_t text_next(const char **cursor)
     return character;
 }
 
-static bool is_control(uint32_t character)
+bool text_is_control(uint32_t character)
 {
-    return character < 0x20 || (character >= 0x7F && character < 0xA0) || character == 0x2028 ||
-           character == 0x2029 || (character >= 0x202A && character <= 0x202E) ||
+    return character == TEXT_INVALID || character < 0x20 || (character >= 0x7F && character < 0xA0) ||
+           character == 0x2028 || character == 0x2029 || (character >= 0x202A && character <= 0x202E) ||
            (character >= 0x2066 && character <= 0x2069);
 }
 
@@ -65,14 +65,14 @@ bool text_is_printable(const char *text)
 {
     uint32_t character;
     while ((character = text_next(&text)) != 0)
-        if (character == TEXT_INVALID || is_control(character))
+        if (text_is_control(character))
             return false;
     return true;
 }
 
 static size_t character_width(uint32_t character)
 {
-    if (character == TEXT_INVALID || is_control(character))
+    if (text_is_control(character))
         return 1;
     int width = wcwidth((wchar_t)character);
     return width < 0 ? 1 : (size_t)width;
@@ -113,7 +113,7 @@ size_t text_put(FILE *out, const char *text, size_t max_width)
         uint32_t character = text_next(&text);
         if (character == 0 || width + character_width(character) > room)
             break;
-        if (character == TEXT_INVALID || is_control(character))
+        if (text_is_control(character))
             fputc('?', out);
         else
             fwrite(start, 1, (size_t)(text - start), out);
@@ -153,7 +153,7 @@ char *text_clean(const char *text)
             clean[used] = '\0';
             break;
         }
-        if (character == TEXT_INVALID || is_control(character)) {
+        if (text_is_control(character)) {
             clean[used++] = '?';
         } else {
             memcpy(clean + used, start, (size_t)(text - start));
@@ -175,7 +175,7 @@ const char *text_quote(char buffer[TEXT_QUOTE_BYTES], const char *text)
         }
         const char *start = text;
         uint32_t character = text_next(&text);
-        if (character == TEXT_INVALID || is_control(character)) {
+        if (text_is_control(character)) {
             buffer[used++] = '?';
         } else {
             memcpy(buffer + used, start, (size_t)(text - start));

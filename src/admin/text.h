@@ -19,6 +19,10 @@ void text_init(void);
 #define TEXT_INVALID UINT32_MAX
 uint32_t text_next(const char **cursor);
 
+/* Whether a character of text_next() is no printable one: TEXT_INVALID, or it would move the cursor or turn
+ * the direction of the line. */
+bool text_is_control(uint32_t character);
+
 /* Whether text is valid UTF-8 without control characters. */
 bool text_is_printable(const char *text);
 

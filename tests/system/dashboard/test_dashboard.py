@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unicodedata
 
 SKIPPED = 77
 
@@ -28,12 +29,12 @@ def require(condition, what):
 class Host:
     """A daemon and a database of our own, two simulated GPUs, four VMs."""
 
-    def __init__(self, admin, daemon):
+    def __init__(self, admin, daemon, gpus=2):
         self.admin_path, self.daemon_path = admin, daemon
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vgpu-dash-", dir="/tmp"))
         self.environment = dict(
             os.environ, VGPU_CONFIG="/dev/null", VGPU_STATE_DIR=str(self.folder / "state"),
-            VGPU_RUN_DIR=str(self.folder / "run"), VGPU_DRIVER="simulated", VGPU_SIM_GPUS="NVIDIA H100 80GB PCIe*2",
+            VGPU_RUN_DIR=str(self.folder / "run"), VGPU_DRIVER="simulated", VGPU_SIM_GPUS=f"NVIDIA H100 80GB PCIe*{gpus}",
             VGPU_SIM_STATE_DIR=str(self.folder), LC_ALL="C.UTF-8", TZ="UTC")
         self.environment.pop("NO_COLOR", None)
         self.daemon = None
@@ -97,15 +98,20 @@ class Terminal:
     def keys(self, *keys):
         self.tmux("send-keys", *keys)
 
-    def wait_for(self, text, what=None):
-        """The screen, as soon as it shows the text."""
+    def wait_until(self, condition, what):
+        """The screen, as soon as the condition holds for its lines."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             screen = self.screen()
-            if any(text in line for line in screen):
+            if condition(screen):
                 return screen
             time.sleep(0.05)
-        raise Failure(f"{what or 'the screen'} never shows '{text}':\n" + "\n".join(self.screen()))
+        raise Failure(f"{what}:\n" + "\n".join(self.screen()))
+
+    def wait_for(self, text, what=None):
+        """The screen, as soon as it shows the text."""
+        return self.wait_until(lambda lines: any(text in line for line in lines),
+                               f"{what or 'the screen'} never shows '{text}'")
 
     def resize(self, width, height):
         self.tmux("resize-window", "-x", str(width), "-y", str(height))
@@ -155,13 +161,9 @@ def check_other_sizes(host):
         require(any("WAIT P50" in line for line in wide), "132x43 has all columns")
         terminal.resize(50, 12)
         terminal.wait_for("q quit")
-        deadline = time.monotonic() + 20
-        while True:
-            small = terminal.screen()
-            if len(small) == 12 and small[11].startswith(" q quit") and any("VM-1" in line for line in small):
-                break
-            require(time.monotonic() < deadline, "50x12: not drawn anew:\n" + "\n".join(small))
-            time.sleep(0.05)
+        small = terminal.wait_until(
+            lambda lines: len(lines) == 12 and lines[11].startswith(" q quit") and any("VM-1" in line for line in lines),
+            "50x12: not drawn anew")
         require(not any("WAIT P50" in line for line in small), "50x12 leaves out what has no room")
         terminal.resize(30, 6)
         terminal.wait_for("Too small")
@@ -229,15 +231,54 @@ def check_order(host):
         require(names == ["Zürich", "VM-4", "VM-3", "VM-2", "VM-1"], f"by falling number: {names}")
         terminal.keys("/")
         terminal.wait_for("Show only VMs with:")
-        terminal.keys("zür", "Enter")  # what is not ASCII is not typed: 'zr'
+        terminal.keys("nobody", "Enter")
         terminal.wait_for("No VM passes the filter")
-        terminal.keys("/", "BSpace", "BSpace", "rich", "Enter")
-        screen = terminal.wait_for("(1 of 5 VMs)")
+        terminal.keys("/", "C-h", "BSpace", "BSpace", "BSpace", "BSpace", "BSpace", "ZüX", "BSpace", "r", "Enter")
+        screen = terminal.wait_for("Filter: Zür (1 of 5 VMs)")
         require(not any("VM-1" in line for line in screen[8:20]), "only what passes is shown")
         terminal.keys("?")
         terminal.wait_for("Every change asks before it is made")
         terminal.keys("x")
         terminal.wait_for("Zürich")
+
+
+def aligned(screen, name):
+    """Whether what stands behind the names begins in the same column of the screen in the heading and in this row."""
+    def columns(text):
+        return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    heading = next(line for line in screen if " NAME" in line and "POOL" in line)
+    row = next(line for line in screen if name in line)
+    place = re.search(r" ([AB]) +[01-]? *(low|medium|high) ", row)
+    return columns(heading[:heading.index("POOL")]) == columns(row[:place.start(1)])
+
+
+def check_many(host):
+    """More GPUs than have room, long and wide names, narrow screens."""
+    with Host(host.admin_path, host.daemon_path, gpus=8) as large:
+        large.admin("register-vm", "--vm-uuid=wide", "--vm-name=東京の仮想機械の長い名前", "--pool=A", "--priority=low",
+                    "--vm-id=1234567")
+        large.admin("register-vm", "--vm-uuid=long", "--vm-name=" + "long-" * 12, "--pool=A", "--priority=low")
+        with Terminal(large, 80, 24) as terminal:
+            screen = terminal.wait_for("1234567")
+            require(all(any(line.startswith(f"GPU {number} ") for line in screen) for number in range(8)),
+                    "eight GPUs on 80x24, a line each:\n" + "\n".join(screen))
+            require("(" not in screen[0] and "8 GPUs" in screen[0], "all are shown: " + screen[0])
+            for name in ("東京", "long", "VM-1", "Zürich"):
+                require(aligned(screen, name), f"the columns behind {name} stand in line:\n" + "\n".join(screen))
+            terminal.resize(40, 10)
+            screen = terminal.wait_for("(1-2 shown)")
+            require(len(screen) == 10 and screen[9].startswith(" q quit"), "40x10:\n" + "\n".join(screen))
+            require(screen[3].split()[:2] == ["ID^", "NAME"], "a line of the screen is one line: " + screen[3])
+            terminal.keys("Tab", "End")
+            terminal.wait_for("(7-8 shown)")
+            terminal.keys("Tab", "End", "m")
+            terminal.wait_until(lambda lines: lines[-1].endswith(":"), "of a long question one sees where to type")
+            large.admin("remove-vm", "--vm-uuid=wide")
+            terminal.keys("B", "Enter")
+            terminal.wait_for("(y/n)")
+            terminal.keys("y", "Enter")
+            terminal.wait_for("wide")
+            require("VM-1" in large.admin("list-vms"), "the others are as they were")
 
 
 def check_end(host):
@@ -281,7 +322,7 @@ def main():
     if shutil.which("tmux") is None or shutil.which("script") is None:
         print("tmux or script is not installed")
         return SKIPPED
-    checks = (check_80x24, check_other_sizes, check_order, check_keys, check_end, check_elsewhere,
+    checks = (check_80x24, check_other_sizes, check_many, check_order, check_keys, check_end, check_elsewhere,
               check_without_daemon)
     failed = 0
     with Host(*map(os.path.abspath, sys.argv[1:3])) as host:

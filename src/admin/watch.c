@@ -13,7 +13,7 @@
 #define SCREEN_BEGIN "\033[?1049h\033[?25l" /* a screen of its own, no cursor */
 #define SCREEN_END   "\033[?25h\033[?1049l"
 #define SCREEN_HOME  "\033[H"
-#define LINE_END     "\033[K\r\n" /* what was there before goes */
+#define LINE_END     "\033[K\n" /* what was there before goes */
 #define REST_CLEAR   "\033[J"
 
 struct watch {

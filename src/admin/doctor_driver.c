@@ -75,8 +75,14 @@ void doctor_check_driver(struct doctor *doctor)
     if (doctor->settings == NULL)
         return;
     if (settings_choice(doctor->settings, SETTING_DRIVER) == SETTING_DRIVER_SIMULATED) {
-        doctor_note(doctor, DOCTOR_OK, AREA, "simulated: programs run, on the CPU (setting driver, from %s)",
-                    settings_source(doctor->settings, SETTING_DRIVER));
+        const char *source = settings_source(doctor->settings, SETTING_DRIVER);
+        if (strcmp(source, "built-in default") == 0)
+            doctor_note(
+                doctor, DOCTOR_WARNING, AREA,
+                "no GPU driver is loaded, so programs run on the CPU; install NVIDIA's driver, or set driver "
+                "= simulated if this is meant");
+        else
+            doctor_note(doctor, DOCTOR_OK, AREA, "simulated, as %s says: programs run on the CPU", source);
         check_simulated(doctor, PREFIX_SIMULATED_CUDA, "cuInit");
         check_simulated(doctor, PREFIX_SIMULATED_NVML, "nvmlInit_v2");
         return;

@@ -133,6 +133,9 @@ def check_driver(checks, host):
     if not Path("/dev/nvidiactl").exists():
         expect_finding(checks, host, "fault", "driver", "no NVIDIA kernel module is loaded",
                        env={"VGPU_DRIVER": "nvidia"})
+        expect_finding(checks, host, "warning", "driver", "no GPU driver is loaded, so programs run on the CPU",
+                       env={"VGPU_DRIVER": ""})
+    expect_finding(checks, host, "ok", "driver", "simulated, as VGPU_DRIVER says")
     expect_finding(checks, host, "fault", "driver", "simulated driver", env={"VGPU_SIMULATED_DIR": "/nowhere"})
     expect_finding(checks, host, "fault", "gpus", "GPU 1 (NVIDIA H100 80GB PCIe) is offline",
                    env={"VGPU_SIM_HIDE": "1"})

@@ -4,13 +4,18 @@ in the database afterwards.
 
     test_dashboard.py VGPU_ADMIN VGPUD"""
 
+import fcntl
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unicodedata
 
@@ -39,15 +44,18 @@ class Host:
         self.environment.pop("NO_COLOR", None)
         self.daemon = None
 
-    def __enter__(self):
-        for name in ("state", "run"):
-            (self.folder / name).mkdir()
-        with open(self.folder / "vgpud.log", "wb") as log:
+    def start_daemon(self):
+        with open(self.folder / "vgpud.log", "ab") as log:
             self.daemon = subprocess.Popen([self.daemon_path], env=self.environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while not (self.folder / "run" / "admin.sock").exists():
             require(time.monotonic() < deadline and self.daemon.poll() is None, "vgpud does not start")
             time.sleep(0.02)
+
+    def __enter__(self):
+        for name in ("state", "run"):
+            (self.folder / name).mkdir()
+        self.start_daemon()
         self.admin("scan-gpus")
         self.admin("assign-gpu", "--gpu-id=0", "--pool=A")
         self.admin("assign-gpu", "--gpu-id=1", "--pool=B")
@@ -73,11 +81,11 @@ class Terminal:
 
     count = 0
 
-    def __init__(self, host, width, height, **environment):
+    def __init__(self, host, width, height, command=None, **environment):
         self.host = host
         Terminal.count += 1
         self.base = ["tmux", "-S", str(host.folder / f"tmux-{Terminal.count}"), "-f", "/dev/null", "-u"]
-        command = f"'{host.admin_path}' dashboard; echo \"ended with $?\"; cat"
+        command = command or f"'{host.admin_path}' dashboard; echo \"ended with $?\"; cat"
         self.tmux("new-session", "-d", "-x", str(width), "-y", str(height), command,
                   environment=dict(host.environment, TERM="xterm-256color", **environment))
 
@@ -308,12 +316,51 @@ def check_elsewhere(host):
             f"an unknown terminal: status {done.returncode}, {done.stdout}")
 
 
+def check_terminal(host):
+    """Stopped and continued by the shell's keys; the terminal closed without a signal that says so."""
+    with Terminal(host, 80, 24, command="env PS1='shell> ' bash --norc -i") as terminal:
+        terminal.wait_for("shell>")
+        terminal.keys(f"'{host.admin_path}' dashboard", "Enter")
+        terminal.wait_for("Zürich")
+        terminal.keys("C-z")
+        terminal.wait_for("Stopped")
+        terminal.keys("fg", "Enter")
+        terminal.wait_for("q quit")
+        terminal.keys("?")
+        terminal.wait_for("Every change asks before it is made")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    dashboard = subprocess.Popen([host.admin_path, "dashboard"], env=dict(host.environment, TERM="xterm"), stdin=theirs,
+                                 stdout=theirs, stderr=subprocess.DEVNULL, start_new_session=True)
+    os.close(theirs)
+    try:
+        shown = b""
+        while b"quit" not in shown:
+            require(select.select([ours], [], [], 20)[0], "the dashboard starts on a plain terminal")
+            shown += os.read(ours, 65536)
+        os.close(ours)
+        require(dashboard.wait(20) == 0, "a terminal that has gone ends the dashboard")
+    except subprocess.TimeoutExpired:
+        raise Failure("the dashboard outlives its terminal") from None
+    finally:
+        dashboard.kill()
+        dashboard.wait()
+
+
 def check_without_daemon(host):
-    host.daemon.terminate()
-    host.daemon.wait(30)
     with Terminal(host, 80, 24) as terminal:
+        terminal.wait_for("vgpud up")
+        host.daemon.kill()
+        host.daemon.wait(30)
         terminal.wait_for("vgpud is not there")
         terminal.wait_for("queue: not known without the daemon")
+        (host.folder / "run" / "admin.sock").unlink(missing_ok=True)
+        host.start_daemon()
+        terminal.wait_for("vgpud up")
+        terminal.wait_for("free; nobody waits")
+        host.daemon.terminate()
+        host.daemon.wait(30)
+        terminal.wait_for("vgpud is not there")
         terminal.keys("q")
         terminal.wait_for("ended with 0")
 
@@ -323,7 +370,7 @@ def main():
         print("tmux or script is not installed")
         return SKIPPED
     checks = (check_80x24, check_other_sizes, check_many, check_order, check_keys, check_end, check_elsewhere,
-              check_without_daemon)
+              check_terminal, check_without_daemon)
     failed = 0
     with Host(*map(os.path.abspath, sys.argv[1:3])) as host:
         for check in checks:

@@ -234,6 +234,9 @@ static void test_the_past_belongs_to_the_gpu_not_its_place(void **state)
     machine->snapshot.gpu_count = 1;
     update(machine, 2 * SECOND_US);
     assert_int_equal(machine->model.gpu_count, 1);
+    assert_int_equal(dashboard_model_find_gpu(&machine->model, 1), 0);
+    assert_int_equal(dashboard_model_find_gpu(&machine->model, 0),
+                     machine->model.gpu_count); /* no such GPU */
     assert_int_equal(machine->model.gpus[0].utilization.count, 2);
     assert_float_equal(machine->model.gpus[0].utilization.values[0], 90.0f, 1e-3f);
     assert_float_equal(machine->model.gpus[0].utilization.values[1], 80.0f, 1e-3f);

@@ -59,9 +59,22 @@ static enum handshake_status vm_refusal(const struct reception *reception, const
     return HANDSHAKE_OK;
 }
 
+/* A guest that tries again and again does not fill the log: the same refusal is said once a second. */
+static void log_refusal(const struct reception *reception, const char *text)
+{
+    static char last[sizeof((struct server_welcome){0}).text]; /* the event loop's thread only */
+    static uint64_t last_ms;
+    uint64_t now_ms = uv_now(reception->loop);
+    if (strcmp(last, text) == 0 && now_ms - last_ms < 1000)
+        return;
+    snprintf(last, sizeof last, "%s", text);
+    last_ms = now_ms;
+    log_info("refused a guest process: %s", text);
+}
+
 static void refuse(const struct reception *reception, int fd, enum handshake_status status, const char *text)
 {
-    log_info("refused a guest process: %s", text);
+    log_refusal(reception, text);
     refusal_send(reception->loop, fd, status, text);
 }
 

@@ -19,7 +19,8 @@ static _Atomic uint32_t changes;
 
 static __thread struct {
     uint32_t changes; /* the answers below are of this count */
-    uint32_t next;
+    uint32_t next;    /* to be replaced */
+    uint32_t latest;  /* that an address was in */
     struct {
         uint64_t start, bytes;
     } ranges[REMEMBERED];
@@ -34,6 +35,7 @@ static void remember(uint64_t start, uint64_t bytes)
 {
     remembered.ranges[remembered.next].start = start;
     remembered.ranges[remembered.next].bytes = bytes;
+    remembered.latest = remembered.next;
     remembered.next = (remembered.next + 1) % REMEMBERED;
 }
 
@@ -56,6 +58,11 @@ static CUresult ask_driver(uint64_t address)
     return CUDA_SUCCESS;
 }
 
+static bool is_in(uint32_t range, uint64_t address)
+{
+    return address - remembered.ranges[range].start < remembered.ranges[range].bytes;
+}
+
 CUresult device_memory_check(uint64_t address)
 {
     if (address < FIRST_ADDRESS)
@@ -66,8 +73,13 @@ CUresult device_memory_check(uint64_t address)
         remembered.changes = now;
         return ask_driver(address);
     }
-    for (unsigned i = 0; i < REMEMBERED; i++)
-        if (address - remembered.ranges[i].start < remembered.ranges[i].bytes)
+    if (is_in(remembered.latest, address))
+        return CUDA_SUCCESS;
+    for (uint32_t i = 0; i < REMEMBERED; i++) {
+        if (is_in(i, address)) {
+            remembered.latest = i;
             return CUDA_SUCCESS;
+        }
+    }
     return ask_driver(address);
 }

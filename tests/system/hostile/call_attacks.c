@@ -298,22 +298,29 @@ static void segments_that_lie(struct attacker *attacker)
     MUST(call(lane, CALL_copy_shared, &copy, sizeof copy) == CUDA_ERROR_INVALID_VALUE);
 }
 
-static void slots_that_lie(struct attacker *attacker)
+static uint64_t open_staging(struct attack_lane *lane)
 {
-    struct attack_lane *lane = lane_of(attacker);
-    uint64_t device = prepare(lane);
-    struct request_copy_staged_to_device early = {.device = device, .bytes = 8};
-    MUST(call(lane, CALL_copy_staged_to_device, &early, sizeof early) == CUDA_ERROR_INVALID_VALUE);
     struct request_staging_open open = {0};
     MUST(call(lane, CALL_staging_open, &open, sizeof open) == CUDA_SUCCESS);
     struct reply_host_alloc made;
     memcpy(&made, lane->reply, sizeof made);
     struct frame_header header;
     int fd;
-    MUST(frame_read_descriptor(attacker->fd, &header, &fd) == 0 && fd >= 0);
+    MUST(frame_read_descriptor(lane->attacker->fd, &header, &fd) == 0 && fd >= 0);
     close(fd);
+    return made.address;
+}
+
+static void slots_that_lie(struct attacker *attacker)
+{
+    struct attack_lane *lane = lane_of(attacker);
+    uint64_t device = prepare(lane);
+    struct request_copy_staged_to_device early = {.device = device, .bytes = 8};
+    MUST(call(lane, CALL_copy_staged_to_device, &early, sizeof early) == CUDA_ERROR_INVALID_VALUE);
+    uint64_t made = open_staging(lane);
+    struct request_staging_open open = {0};
     MUST(call(lane, CALL_staging_open, &open, sizeof open) == CUDA_ERROR_INVALID_VALUE);
-    struct request_host_free release = {.address = made.address};
+    struct request_host_free release = {.address = made};
     MUST(call(lane, CALL_host_free, &release, sizeof release) == CUDA_ERROR_INVALID_VALUE);
     struct request_copy_staged_to_device copy = {.device = device, .slot = 5, .bytes = 8};
     MUST(call(lane, CALL_copy_staged_to_device, &copy, sizeof copy) == CUDA_ERROR_INVALID_VALUE);
@@ -321,6 +328,27 @@ static void slots_that_lie(struct attacker *attacker)
     MUST(call(lane, CALL_copy_staged_to_device, &copy, sizeof copy) == CUDA_ERROR_INVALID_VALUE);
     struct request_copy_staged_from_device back = {.device = device, .bytes = UINT64_MAX};
     MUST(call(lane, CALL_copy_staged_from_device, &back, sizeof back) != NO_ANSWER);
+}
+
+/* The context goes while slots are on their way, and another comes. */
+static void slots_of_a_dead_context(struct attacker *attacker)
+{
+    struct attack_lane *lane = lane_of(attacker), *other = lane_of(attacker);
+    uint64_t device = prepare(lane);
+    open_staging(lane);
+    struct request_cuCtxSetCurrent set = {.ctx = CONTEXT_NAME};
+    struct request_cuCtxDestroy_v2 destroy = {.ctx = CONTEXT_NAME};
+    struct request_copy_staged_to_device copy = {.device = device, .bytes = STAGING_SLOT_BYTES};
+    MUST(call(other, CALL_cuCtxSetCurrent, &set, sizeof set) == CUDA_SUCCESS);
+    for (; copy.slot < 6; copy.slot++)
+        MUST(forget(lane, CALL_copy_staged_to_device, &copy, sizeof copy));
+    MUST(call(other, CALL_cuCtxDestroy_v2, &destroy, sizeof destroy) == CUDA_SUCCESS);
+    MUST(call(lane, CALL_copy_staged_to_device, &copy, sizeof copy) != CUDA_SUCCESS);
+    copy.slot++;
+    copy.device = prepare(lane);
+    MUST(call(lane, CALL_copy_staged_to_device, &copy, sizeof copy) == CUDA_SUCCESS);
+    struct request_copy_staged_from_device back = {.device = copy.device, .bytes = 1024};
+    MUST(call(lane, CALL_copy_staged_from_device, &back, sizeof back) == CUDA_SUCCESS);
 }
 
 /* Has a copy from the GPU wait for it, and takes nothing. */
@@ -332,8 +360,7 @@ static void takes_no_slot(struct attacker *attacker)
     MUST(call(lane, CALL_cuMemAlloc_v2, &allocate, sizeof allocate) == CUDA_SUCCESS);
     uint64_t device;
     memcpy(&device, lane->reply, sizeof device);
-    struct request_staging_open open = {0};
-    MUST(call(lane, CALL_staging_open, &open, sizeof open) == CUDA_SUCCESS);
+    open_staging(lane);
     struct request_copy_staged_from_device back = {.device = device, .bytes = 16 << 20};
     struct record_header header = {.bytes = sizeof header + sizeof back,
                                    .call = CALL_copy_staged_from_device,
@@ -472,6 +499,7 @@ const struct attack call_attacks[] = {
     {.name = "options_that_lie", .outcome = ANSWERS, .make = options_that_lie},
     {.name = "segments_that_lie", .outcome = ANSWERS, .make = segments_that_lie},
     {.name = "slots_that_lie", .outcome = ANSWERS, .make = slots_that_lie},
+    {.name = "slots_of_a_dead_context", .outcome = ANSWERS, .make = slots_of_a_dead_context},
     {.name = "takes_no_slot", .outcome = EITHER_WAY, .make = takes_no_slot},
     {.name = "launches_that_lie", .outcome = ANSWERS, .make = launches_that_lie},
     {.name = "destroyed_while_used", .outcome = ANSWERS, .make = destroyed_while_used},

@@ -93,6 +93,7 @@ static void an_elf_file_that_lies_does_not(void **state)
     SPOIL(elf.sections[1].sh_size = 0);
     SPOIL(elf.sections[1].sh_name = 16);
     SPOIL(elf.sections[2].sh_link = 3);
+    SPOIL(elf.sections[2].sh_link = 1000000);
     SPOIL(elf.sections[2].sh_entsize = 0);
     SPOIL(elf.sections[2].sh_size--);
     SPOIL(elf.symbols[1].st_name = 16);

@@ -178,12 +178,10 @@ CUresult serve_launch(struct call *call)
     size_t bytes = request->parameter_bytes;
     void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)call->tail,
                      CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
-    void *none[] = {NULL};
     if (request->attribute_count == 0 && !request->cooperative)
         return driver.cuLaunchKernel(function, request->grid[0], request->grid[1], request->grid[2],
                                      request->block[0], request->block[1], request->block[2],
-                                     request->shared_bytes, stream, bytes > 0 ? NULL : none,
-                                     bytes > 0 ? extra : NULL);
+                                     request->shared_bytes, stream, NULL, bytes > 0 ? extra : NULL);
     if (driver.cuLaunchKernelEx == NULL)
         return CUDA_ERROR_NOT_SUPPORTED;
     CUlaunchAttribute attributes[LAUNCH_ATTRIBUTES_MAX + 1];
@@ -205,5 +203,5 @@ CUresult serve_launch(struct call *call)
                              .hStream = stream,
                              .attrs = attributes,
                              .numAttrs = count};
-    return driver.cuLaunchKernelEx(&config, function, bytes > 0 ? NULL : none, bytes > 0 ? extra : NULL);
+    return driver.cuLaunchKernelEx(&config, function, NULL, bytes > 0 ? extra : NULL);
 }

@@ -1,6 +1,7 @@
 """A host of its own for one test of vgpu-admin: its directories, its simulated GPUs, its database."""
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -17,6 +18,15 @@ import threading
 from pathlib import Path
 
 TWO_H100 = "NVIDIA H100 80GB PCIe*2"
+
+
+def libvirt_is_here():
+    """Whether libvirt can be loaded: what its built-in test driver needs, and nothing else of ours does."""
+    try:
+        ctypes.CDLL("libvirt.so.0")
+    except OSError:
+        return False
+    return True
 
 
 class Host:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "admin"))
-from harness import Checks, Host  # noqa: E402
+from harness import Checks, Host, libvirt_is_here  # noqa: E402
 
 WEB = "5e2f0b7c-1111-4a52-9d0f-0123456789ab"
 DB = "5e2f0b7c-2222-4a52-9d0f-0123456789ab"
@@ -158,6 +158,9 @@ def check_silence(checks, host, uri):
 
 
 def main():
+    if not libvirt_is_here():
+        print("libvirt is not here")
+        return 77
     checks = Checks()
     with Host(sys.argv[1]) as host:
         make_xe(host)

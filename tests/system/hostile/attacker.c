@@ -286,9 +286,13 @@ static uint64_t heap_of(const char *process)
     return found;
 }
 
-uint64_t worker_address(const char *vm_uuid)
+uint64_t worker_address(const struct attacker *attacker)
 {
+    char vm_uuid[64];
+    const char *name = strrchr(attacker->path, '/');
     uint64_t found = 0;
+    snprintf(vm_uuid, sizeof vm_uuid, "%s", name != NULL ? name + 1 : attacker->path);
+    vm_uuid[strcspn(vm_uuid, ".")] = '\0';
     DIR *processes = opendir("/proc");
     const struct dirent *entry;
     while (processes != NULL && found == 0 && (entry = readdir(processes)) != NULL)

@@ -78,6 +78,6 @@ int await_answer(struct attack_lane *lane);
 uint64_t prepare(struct attack_lane *lane);
 
 /* An address of the worker's own memory (heap or stack), found out as no guest could; 0 when it cannot be. */
-uint64_t worker_address(const char *vm_uuid);
+uint64_t worker_address(const struct attacker *attacker);
 
 #endif

@@ -58,7 +58,7 @@ static void worker_addresses(struct attacker *attacker)
 {
     struct attack_lane *lane = lane_of(attacker);
     uint64_t device = prepare(lane);
-    uint64_t target = worker_address("attacker");
+    uint64_t target = worker_address(attacker);
     MUST(target != 0);
     struct {
         struct request_copy_to_device request;

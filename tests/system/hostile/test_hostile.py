@@ -21,7 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "gpu"))
 from testbed import Host, Installation, TestbedError, wait_until  # noqa: E402
 
-ATTACKER, NEIGHBOUR = "attacker", "neighbour"
+# Its worker is looked for among all processes: a name that no other run has.
+ATTACKER, NEIGHBOUR = f"attacker-{os.getpid()}", "neighbour"
 LOG_LINES_OF_AN_ATTACK = 2  # a worker that ends says why, in one line; another says that the guest broke the protocol
 SANITIZERS = re.compile(r"Sanitizer|runtime error:|DEADLYSIGNAL")
 

@@ -144,8 +144,8 @@ CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
         return result;
     struct region region = {.kind = REGION_DEVICE, .is_async = true};
     result = allocate(stream->context, bytesize, &region, dptr);
-    if (result ==
-        CUDA_ERROR_OUT_OF_MEMORY) { /* also where the free has run since: then nothing is waited for */
+    if (result == CUDA_ERROR_OUT_OF_MEMORY) {
+        /* Also where that free has run since: then nothing is waited for. */
         stream_wait(stream);
         result = allocate(stream->context, bytesize, &region, dptr);
     }

@@ -155,6 +155,8 @@ static void seat_give_back(struct seat *seat)
     bool wants = !seat->service->closing && seat_wants(seat);
     if (wants && seat->asked_us == SCHED_NEVER)
         seat->asked_us = now_us;
+    if (!wants) /* who asked while it drained may have ended since */
+        sched_vm_withdraw(seat_scheduler(seat), &seat->sched, now_us);
     sched_vm_released(seat_scheduler(seat), &seat->sched, now_us);
     if (wants)
         sched_vm_want(seat_scheduler(seat), &seat->sched, now_us);

@@ -234,9 +234,12 @@ def check_order(host):
     with Terminal(host, 80, 24) as terminal:
         terminal.wait_for("Zürich")
         terminal.keys("S")
-        screen = terminal.wait_for("IDv")
-        names = [line.split()[1] for line in screen if re.match(r" +\d+ \S", line)]
-        require(names == ["Zürich", "VM-4", "VM-3", "VM-2", "VM-1"], f"by falling number: {names}")
+        terminal.wait_for("IDv")
+        wanted, names = ["Zürich", "VM-4", "VM-3", "VM-2", "VM-1"], []
+        deadline = time.monotonic() + 20
+        while names != wanted and time.monotonic() < deadline:  # a screen may be looked at while it is drawn
+            names = [line.split()[1] for line in terminal.screen() if re.match(r" +\d+ \S", line)]
+        require(names == wanted, f"by falling number: {names}")
         terminal.keys("/")
         terminal.wait_for("Show only VMs with:")
         terminal.keys("nobody", "Enter")

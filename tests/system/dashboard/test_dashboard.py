@@ -154,7 +154,8 @@ GPU 1 NVIDIA H100 80GB PCIe 0000:02:00.0 pool B online
 
 def check_80x24(host):
     with Terminal(host, 80, 24) as terminal:
-        screen = terminal.wait_for("Zürich")
+        terminal.wait_for("Zürich")
+        screen = terminal.wait_for(" q quit")  # drawn last
         got = [normal(line) for line in screen]
         for number, (wanted, line) in enumerate(zip(EXPECTED_80, got)):
             require(line == wanted, f"80x24, line {number + 1}: '{line}' instead of '{wanted}'\n" + "\n".join(screen))
@@ -164,7 +165,8 @@ def check_80x24(host):
 
 def check_other_sizes(host):
     with Terminal(host, 132, 43) as terminal:
-        wide = terminal.wait_for("Zürich")
+        terminal.wait_for("Zürich")
+        wide = terminal.wait_for(" q quit")
         require(wide[42].startswith(" q quit"), "132x43: the keys stand in the last line")
         require(any("WAIT P50" in line for line in wide), "132x43 has all columns")
         terminal.resize(50, 12)

@@ -240,6 +240,32 @@ static void messages_that_cross_do_no_harm(void **state)
     close(second);
 }
 
+static void who_dies_asking_again_leaves_no_ghost(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    int idle = guest_open(fixture, "low-1"); /* the VM stays when the other has gone */
+    int high = guest_open(fixture, "high-1");
+    guest_command(first, "w");
+    guest_expect(first, "held");
+    guest_command(first, "i");
+    guest_command(high, "w");
+    guest_expect(first, "revoked");
+    guest_command(first, "wa"); /* a want that overtakes its release, which never comes */
+    char line[9000];
+    assert_true(guest_line(first, line, sizeof line));
+    for (int i = 0; i < 3; i++) /* the daemon has come round, and so read the want */
+        json_decref(admin_ask(fixture, "{\"op\":\"state\"}"));
+    guest_command(first, "x");
+    guest_expect(high, "held"); /* nobody else waits */
+    guest_command(high, "r");
+    guest_command(idle, "w");
+    guest_expect(idle, "held");
+    close(first);
+    close(idle);
+    close(high);
+}
+
 static bool two_wait(const json_t *state, const void *argument)
 {
     return json_array_size(json_object_get(json_array_get(json_object_get(state, "gpus"), 0), "waiting")) ==
@@ -436,6 +462,7 @@ int main(void)
         TEST(a_process_that_dies_waiting_asks_no_more),
         TEST(the_last_process_to_drain_may_die_instead),
         TEST(messages_that_cross_do_no_harm),
+        TEST(who_dies_asking_again_leaves_no_ghost),
         TEST(an_early_release_may_cross_a_revoke),
         TEST(a_want_answered_already_asks_for_nothing),
         TEST(every_grant_is_logged),

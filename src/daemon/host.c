@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int vm_compare(const void *a, const void *b)
 {
@@ -122,8 +123,28 @@ static struct vm *vm_create(const struct vgpu_vm *info)
     return vm;
 }
 
+enum vgpu_status vm_open_page(struct vm *vm, struct vgpu_error *err)
+{
+    if (vm->page)
+        return VGPU_OK;
+    enum vgpu_status status = vm_page_create(&vm->page, &vm->page_fd, err);
+    if (status == VGPU_OK)
+        vm_page_set_limits(vm->page, &vm->limits);
+    return status;
+}
+
+void vm_set_limits(struct vm *vm, const struct vm_limits *limits)
+{
+    vm->limits = *limits;
+    if (vm->page)
+        vm_page_set_limits(vm->page, limits);
+}
+
 void vm_destroy(struct vm *vm)
 {
+    if (vm->page)
+        close(vm->page_fd);
+    vm_page_destroy(vm->page);
     free(vm);
 }
 

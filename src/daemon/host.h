@@ -3,6 +3,7 @@
 #define VGPU_DAEMON_HOST_H
 
 #include "base/histogram.h"
+#include "daemon/vm_page.h"
 #include "sched/sched.h"
 
 #include <sys/queue.h>
@@ -38,8 +39,11 @@ struct vm {
     struct gpu *gpu; /* that new guest processes go to; NULL: its pool has none */
     struct seat_list seats;
     unsigned process_count;
-    bool has_been_used; /* has had a guest process */
-    bool removed;       /* not registered any more; goes when its last process has */
+    bool has_been_used;      /* has had a guest process */
+    bool removed;            /* not registered any more; goes when its last process has */
+    struct vm_limits limits; /* what its page says, or will say */
+    struct vm_page *page;    /* with its workers, from the first one on; NULL before */
+    int page_fd;             /* to hand to them; only with page */
     struct vm_totals totals;
     struct histogram waits; /* for each grant, in microseconds */
     struct door *door;      /* its socket file; NULL when it could not be made, or systemd made it */
@@ -71,6 +75,11 @@ void host_fini(struct host *host);
 /* NULL: not registered. */
 struct vm *host_find_vm(const struct host *host, const char *vm_uuid);
 struct vm *host_find_vm_by_cid(const struct host *host, uint32_t vsock_cid);
+
+/* Makes the VM's page, with its limits, if there is none yet. */
+enum vgpu_status vm_open_page(struct vm *vm, struct vgpu_error *err);
+/* Now and for the workers to come. */
+void vm_set_limits(struct vm *vm, const struct vm_limits *limits);
 
 void vm_destroy(struct vm *vm);
 

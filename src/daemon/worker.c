@@ -222,8 +222,10 @@ static void exit_report(struct worker *worker, int64_t exit_status, int term_sig
     worker->guest_fd = -1;
 }
 
+/* What an ended process had counted is its VM's; what it had is the driver's again. */
 static void totals_add(struct vm *vm, const struct grant_page *page)
 {
+    vm_page_release_memory(vm->page, atomic_load_explicit(&page->device_memory_bytes, memory_order_relaxed));
     vm->totals.calls += atomic_load_explicit(&page->calls, memory_order_relaxed);
     vm->totals.gpu_calls += atomic_load_explicit(&page->gpu_calls, memory_order_relaxed);
 }
@@ -240,7 +242,8 @@ static void process_ended(uv_process_t *process, int64_t exit_status, int term_s
     totals_add(vm, worker->page);
     LIST_REMOVE(worker, in_service);
     worker->service->worker_count--;
-    vm->process_count--;
+    if (--vm->process_count == 0)
+        vm_page_forget_memory(vm->page);
     seat_worker_gone(worker);
     if (vm->removed && !vm->process_count)
         vm_destroy(vm);
@@ -266,6 +269,7 @@ static int process_spawn(struct service *service, struct worker *worker, int con
         [WORKER_FD_GUEST] = {.flags = UV_INHERIT_FD, .data.fd = worker->guest_fd},
         [WORKER_FD_CONTROL] = {.flags = UV_INHERIT_FD, .data.fd = control},
         [WORKER_FD_GRANT] = {.flags = UV_INHERIT_FD, .data.fd = grant},
+        [WORKER_FD_VM] = {.flags = UV_INHERIT_FD, .data.fd = vm->page_fd},
     };
     uv_process_options_t options = {
         .exit_cb = process_ended,
@@ -289,7 +293,7 @@ static struct worker *worker_prepare(struct service *service, struct seat *seat,
         error_set(err, VGPU_ERR_MEMORY, "out of memory");
         return NULL;
     }
-    if (grant_page_create(&worker->page, grant, err) != VGPU_OK) {
+    if (vm_open_page(seat->vm, err) != VGPU_OK || grant_page_create(&worker->page, grant, err) != VGPU_OK) {
         free(worker);
         return NULL;
     }

@@ -110,6 +110,7 @@ enum worker_fd {
     WORKER_FD_GUEST = 3,   /* the guest's connection, as accepted */
     WORKER_FD_CONTROL = 4, /* its end of the control socket */
     WORKER_FD_GRANT = 5,   /* memfd of one grant page */
+    WORKER_FD_VM = 6,      /* memfd of the VM's page (wire/vm_page.h) */
 };
 
 #endif

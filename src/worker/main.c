@@ -27,6 +27,7 @@
 #include "worker/lane.h"
 #include "worker/meeting.h"
 #include "worker/serve.h"
+#include "worker/vm.h"
 
 static const char *option(int argc, char **argv, const char *name)
 {
@@ -130,7 +131,7 @@ int main(int argc, char **argv)
     load_driver(driver_path);
     meeting_open();
     pthread_t thread;
-    if (!gate_open(WORKER_FD_GRANT, WORKER_FD_CONTROL) ||
+    if (!vm_bind(WORKER_FD_VM) || !gate_open(WORKER_FD_GRANT, WORKER_FD_CONTROL) ||
         pthread_create(&thread, NULL, listen_to_daemon, NULL) != 0)
         give_up("the host cannot start another worker");
     if (!connection_greet(WORKER_FD_GUEST))

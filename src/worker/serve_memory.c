@@ -6,27 +6,29 @@
 #include "wire/own_calls.h"
 #include "worker/connection.h"
 #include "worker/device_memory.h"
-#include "worker/gate.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
+#include "worker/vm.h"
 
 /* What the driver counts for an allocation. */
-static int64_t allocated_bytes(CUdeviceptr address)
+static uint64_t allocated_bytes(CUdeviceptr address)
 {
     CUdeviceptr base;
     size_t bytes = 0;
-    return driver.cuMemGetAddressRange_v2(&base, &bytes, address) == CUDA_SUCCESS ? (int64_t)bytes : 0;
+    return driver.cuMemGetAddressRange_v2(&base, &bytes, address) == CUDA_SUCCESS ? bytes : 0;
 }
 
 CUresult serve_cuMemAlloc_v2(struct call *call)
 {
     const struct request_cuMemAlloc_v2 *request = call->request;
     struct reply_cuMemAlloc_v2 reply = {0};
+    if (!vm_reserve_memory(request->bytesize))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult result = driver.cuMemAlloc_v2(&reply.dptr, request->bytesize);
+    vm_settle_memory(request->bytesize, result == CUDA_SUCCESS ? allocated_bytes(reply.dptr) : 0);
     if (result != CUDA_SUCCESS)
         return result;
-    gate_count_memory(allocated_bytes(reply.dptr));
     call_reply_append(call, &reply, sizeof reply);
     return CUDA_SUCCESS;
 }
@@ -35,11 +37,14 @@ CUresult serve_cuMemAllocPitch_v2(struct call *call)
 {
     const struct request_cuMemAllocPitch_v2 *request = call->request;
     struct reply_cuMemAllocPitch_v2 reply = {0};
+    uint64_t bytes;
+    if (__builtin_mul_overflow(request->WidthInBytes, request->Height, &bytes) || !vm_reserve_memory(bytes))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult result = driver.cuMemAllocPitch_v2(&reply.dptr, &reply.pPitch, request->WidthInBytes,
                                                 request->Height, request->ElementSizeBytes);
+    vm_settle_memory(bytes, result == CUDA_SUCCESS ? allocated_bytes(reply.dptr) : 0);
     if (result != CUDA_SUCCESS)
         return result;
-    gate_count_memory(allocated_bytes(reply.dptr));
     call_reply_append(call, &reply, sizeof reply);
     return CUDA_SUCCESS;
 }
@@ -50,10 +55,10 @@ CUresult serve_cuMemFree_v2(struct call *call)
     CUresult result = device_memory_check(request->dptr);
     if (result != CUDA_SUCCESS)
         return result;
-    int64_t bytes = request->dptr != 0 ? allocated_bytes(request->dptr) : 0;
+    uint64_t bytes = request->dptr != 0 ? allocated_bytes(request->dptr) : 0;
     result = driver.cuMemFree_v2(request->dptr);
     if (result == CUDA_SUCCESS)
-        gate_count_memory(-bytes);
+        vm_release_memory(bytes);
     return result;
 }
 

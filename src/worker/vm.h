@@ -1,0 +1,25 @@
+/* The VM that this worker's guest belongs to, and what it may use (wire/vm_page.h). Any thread. */
+#ifndef VGPU_WORKER_VM_H
+#define VGPU_WORKER_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/vm_page.h"
+
+/* Never NULL. Until vm_bind() it is a page of this process alone, without limits. */
+extern struct vm_page *vm_page;
+
+/* Maps the VM's page; takes fd. Before lanes exist: a worker that was started for nobody in particular learns
+ * late whose it is. False with errno set. */
+bool vm_bind(int fd);
+
+/* Around every allocation of device memory: reserve what is asked for first, and return
+ * CUDA_ERROR_OUT_OF_MEMORY where it says no; when the driver has answered, settle with what it has given,
+ * which may be more, or 0. Release what is freed. All count what this process has in its grant page as well.
+ */
+bool vm_reserve_memory(uint64_t bytes);
+void vm_settle_memory(uint64_t reserved_bytes, uint64_t given_bytes);
+void vm_release_memory(uint64_t bytes);
+
+#endif

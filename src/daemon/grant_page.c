@@ -7,10 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define GENERATION_MASK (UINT32_MAX >> GRANT_STATE_BITS)
-
-/* A worker takes at most one step while the daemon tries (HELD or CONTENDED to NONE). One that keeps the word
- * moving is broken. */
+/* A worker takes at most two steps while the daemon tries (CONTENDED to REVOKED to NONE). One that keeps the
+ * word moving is broken. */
 #define ATTEMPTS 4
 
 enum vgpu_status grant_page_create(struct grant_page **page, int *memfd, struct vgpu_error *err)
@@ -41,46 +39,72 @@ void grant_page_destroy(struct grant_page *page)
         munmap(page, GRANT_PAGE_BYTES);
 }
 
-/* Moves the word to `to` from whichever of the two states it is in. Pairs with the worker's acquire load
- * that opens the gate, and with its release of NONE. */
-static enum grant_move page_move(struct grant_page *page, uint32_t generation, enum grant_state from,
-                                 enum grant_state or_from, uint32_t to)
+enum intent { TO_GRANT, TO_TELL, TO_REVOKE };
+
+/* What the word is to become. false: its state stays (the slice of `to` counts). */
+static bool word_next(uint32_t word, enum intent intent, uint32_t told, uint32_t *to)
+{
+    enum grant_state state = grant_word_state(word);
+    if (intent == TO_GRANT) {
+        *to = told;
+        return state == GRANT_NONE;
+    }
+    bool open = state == GRANT_HELD || state == GRANT_CONTENDED;
+    if (intent == TO_REVOKE)
+        *to = open ? grant_word_in_state(word, GRANT_REVOKED) : word;
+    else
+        *to = open ? told : state == GRANT_NONE ? word : grant_word_in_state(told, state);
+    return open;
+}
+
+/* Pairs with the worker's acquire load that opens the gate, and with its release of NONE. */
+static enum grant_move page_move(struct grant_page *page, uint32_t generation, enum intent intent,
+                                 uint32_t told)
 {
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
         uint32_t word = atomic_load_explicit(&page->word, memory_order_acquire);
-        enum grant_state state = grant_word_state(word);
+        uint32_t to;
         if (grant_word_generation(word) != generation)
             return GRANT_BROKEN;
-        if (state != from && state != or_from)
-            return from == GRANT_NONE ? GRANT_BROKEN : GRANT_GIVEN_BACK;
+        bool moves = word_next(word, intent, told, &to);
+        if (!moves && intent == TO_GRANT)
+            return GRANT_BROKEN;
+        if (to == word)
+            return moves ? GRANT_MOVED : GRANT_GIVEN_BACK;
         if (atomic_compare_exchange_strong_explicit(&page->word, &word, to, memory_order_acq_rel,
                                                     memory_order_relaxed)) {
             futex_wake_all(&page->word);
-            return GRANT_MOVED;
+            return moves ? GRANT_MOVED : GRANT_GIVEN_BACK;
         }
     }
     return GRANT_BROKEN;
 }
 
-enum grant_move grant_page_grant(struct grant_page *page, uint32_t *generation, bool contended)
+static enum grant_state open_state(bool contended)
 {
-    uint32_t next = (*generation + 1) & GENERATION_MASK;
-    uint32_t to = grant_word(next, contended ? GRANT_CONTENDED : GRANT_HELD);
-    enum grant_move move = page_move(page, *generation, GRANT_NONE, GRANT_NONE, to);
+    return contended ? GRANT_CONTENDED : GRANT_HELD;
+}
+
+enum grant_move grant_page_grant(struct grant_page *page, uint32_t *generation, bool contended,
+                                 enum grant_slice slice)
+{
+    uint32_t next = (*generation + 1) & GRANT_GENERATION_MASK;
+    enum grant_move move =
+        page_move(page, *generation, TO_GRANT, grant_word_sliced(next, slice, open_state(contended)));
     if (move == GRANT_MOVED)
         *generation = next;
     return move;
 }
 
-enum grant_move grant_page_contend(struct grant_page *page, uint32_t generation, bool contended)
+enum grant_move grant_page_tell(struct grant_page *page, uint32_t generation, bool contended,
+                                enum grant_slice slice)
 {
-    enum grant_state to = contended ? GRANT_CONTENDED : GRANT_HELD;
-    return page_move(page, generation, GRANT_HELD, GRANT_CONTENDED, grant_word(generation, to));
+    return page_move(page, generation, TO_TELL, grant_word_sliced(generation, slice, open_state(contended)));
 }
 
 enum grant_move grant_page_revoke(struct grant_page *page, uint32_t generation)
 {
-    return page_move(page, generation, GRANT_HELD, GRANT_CONTENDED, grant_word(generation, GRANT_REVOKED));
+    return page_move(page, generation, TO_REVOKE, 0);
 }
 
 bool grant_page_is_given_back(const struct grant_page *page, uint32_t generation)

@@ -16,14 +16,16 @@ void grant_page_destroy(struct grant_page *page); /* NULL is fine */
 enum grant_move { /* what came of it */
                   GRANT_MOVED,
                   GRANT_GIVEN_BACK, /* the worker has set NONE, or REVOKED, already: its CONTROL_RELEASED is
-                                       to come */
+                                       to come. grant_page_tell() has set the slice nevertheless */
                   GRANT_BROKEN, /* the page says what no arrow leads to: the worker is not to be trusted */
 };
 
 /* NONE of *generation to HELD or CONTENDED of the next one, which *generation becomes. */
-enum grant_move grant_page_grant(struct grant_page *page, uint32_t *generation, bool contended);
-/* Between HELD and CONTENDED. */
-enum grant_move grant_page_contend(struct grant_page *page, uint32_t generation, bool contended);
+enum grant_move grant_page_grant(struct grant_page *page, uint32_t *generation, bool contended,
+                                 enum grant_slice slice);
+/* Between HELD and CONTENDED, and to this slice; who is REVOKED already changes the slice alone. */
+enum grant_move grant_page_tell(struct grant_page *page, uint32_t generation, bool contended,
+                                enum grant_slice slice);
 /* HELD or CONTENDED to REVOKED. */
 enum grant_move grant_page_revoke(struct grant_page *page, uint32_t generation);
 /* Whether the page says NONE of this generation. */

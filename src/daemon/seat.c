@@ -64,7 +64,7 @@ static bool seat_wants(const struct seat *seat)
 
 static void seat_give(struct seat *seat, struct worker *worker, bool contended)
 {
-    worker_grant(worker, contended);
+    worker_grant(worker, contended, GRANT_SLICE_EQUAL);
     seat->holders++;
     seat->service->holder_count++;
 }
@@ -93,7 +93,7 @@ static void seat_contended(void *context, struct sched_vm *vm, bool contended)
     LIST_FOREACH(worker, &seat_of_sched(vm)->workers, in_seat)
     {
         if (worker->holds)
-            worker_contend(worker, contended);
+            worker_tell(worker, contended, GRANT_SLICE_EQUAL);
     }
 }
 

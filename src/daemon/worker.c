@@ -46,17 +46,17 @@ static void page_broken(struct worker *worker)
     worker_kill(worker);
 }
 
-void worker_grant(struct worker *worker, bool contended)
+void worker_grant(struct worker *worker, bool contended, enum grant_slice slice)
 {
     worker->wants = false;
     worker->holds = true;
-    if (grant_page_grant(worker->page, &worker->generation, contended) != GRANT_MOVED)
+    if (grant_page_grant(worker->page, &worker->generation, contended, slice) != GRANT_MOVED)
         page_broken(worker);
 }
 
-void worker_contend(struct worker *worker, bool contended)
+void worker_tell(struct worker *worker, bool contended, enum grant_slice slice)
 {
-    if (grant_page_contend(worker->page, worker->generation, contended) == GRANT_BROKEN)
+    if (grant_page_tell(worker->page, worker->generation, contended, slice) == GRANT_BROKEN)
         page_broken(worker);
 }
 
@@ -127,6 +127,9 @@ static void message_handle(struct worker *worker, struct control_message *messag
         worker->failed = true;
         log_warning("VM %s: worker %d cannot serve its guest process: %s", worker_vm(worker),
                     worker_pid(worker), message->text);
+        return;
+    case CONTROL_SLICES:
+        worker->follows_slices = message->value == 1;
         return;
     case CONTROL_END:
         break; /* ours to say */

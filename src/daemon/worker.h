@@ -39,6 +39,7 @@ struct worker {
     uint32_t generation; /* of the page, as the daemon last set it */
     bool wants;          /* asked, and has not been granted since */
     bool holds;          /* was granted, and has not given back since */
+    bool follows_slices; /* it said so: CONTROL_SLICES */
 };
 
 /* Starts a worker for the guest process at guest_fd, which it takes over on success only. */
@@ -52,8 +53,8 @@ void worker_kill(struct worker *worker);
 int worker_pid(const struct worker *worker);
 
 /* The moves on its page. A page found broken kills the worker; it counts as holding until it is reaped. */
-void worker_grant(struct worker *worker, bool contended);
-void worker_contend(struct worker *worker, bool contended);
+void worker_grant(struct worker *worker, bool contended, enum grant_slice slice);
+void worker_tell(struct worker *worker, bool contended, enum grant_slice slice);
 void worker_revoke(struct worker *worker);
 /* After CONTROL_RELEASED: whether the page says so too. */
 bool worker_has_given_back(struct worker *worker);

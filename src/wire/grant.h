@@ -13,8 +13,15 @@
  *
  * Every change is a compare-and-swap of the whole word. The generation counts the grants of this page, and
  * the daemon raises it with each. After the worker has set NONE it sends CONTROL_RELEASED with the
- * generation, and only then may the daemon grant anew. A message can cross a change of the page on its way,
- * so each names the generation it speaks of and counts only while that is still the page's:
+ * generation, and only then may the daemon grant anew.
+ *
+ * With the grant comes a slice: how the GPU is to treat this worker beside those of other VMs (enum
+ * grant_slice). The daemon may change it at any time before NONE, whatever the state, also while the worker
+ * drains; the worker's watching thread follows as soon as it can. A worker that cannot set time slices leaves
+ * it alone, and the daemon, which has not heard CONTROL_SLICES from it, puts no other VM beside it.
+ *
+ * A message can cross a change of the page on its way, so each names the generation it speaks of and counts
+ * only while that is still the page's:
  *
  * - WANT crosses a grant: two lanes asked for the same NONE; the second finds it answered, and is dropped.
  * - WANT overtakes RELEASED: a lane saw NONE before the other lane's RELEASED was sent; it is kept, and
@@ -48,20 +55,46 @@ enum grant_state {
     GRANT_REVOKED = 3,   /* must not submit; drains and gives back */
 };
 
-#define GRANT_STATE_BITS 2u
-#define GRANT_STATE_MASK 3u
+/* A GPU runs who has work in turn, each for the length of its slice; who has none leaves its turn to the
+ * others. So a long slice beside a short one is a GPU of one's own, and the short one runs in its gaps. */
+enum grant_slice {
+    GRANT_SLICE_EQUAL = 0, /* the driver's own length: alone, or side by side with VMs of equal right */
+    GRANT_SLICE_SHORT = 1, /* the shortest that there is: whoever else has work goes first */
+    GRANT_SLICE_LONG = 2,  /* longer than any request: goes first, and is not put off */
+};
 
+#define GRANT_STATE_BITS      2u
+#define GRANT_STATE_MASK      3u
+#define GRANT_SLICE_BITS      2u
+#define GRANT_SLICE_MASK      3u
+#define GRANT_GENERATION_MASK (UINT32_MAX >> (GRANT_STATE_BITS + GRANT_SLICE_BITS))
+
+/* GRANT_NONE has no slice: GRANT_SLICE_EQUAL stands in its place. */
+static inline uint32_t grant_word_sliced(uint32_t generation, enum grant_slice slice, enum grant_state state)
+{
+    return generation << (GRANT_STATE_BITS + GRANT_SLICE_BITS) | (uint32_t)slice << GRANT_STATE_BITS |
+           (uint32_t)state;
+}
 static inline uint32_t grant_word(uint32_t generation, enum grant_state state)
 {
-    return generation << GRANT_STATE_BITS | (uint32_t)state;
+    return grant_word_sliced(generation, GRANT_SLICE_EQUAL, state);
 }
 static inline enum grant_state grant_word_state(uint32_t word)
 {
     return (enum grant_state)(word & GRANT_STATE_MASK);
 }
+static inline enum grant_slice grant_word_slice(uint32_t word)
+{
+    return (enum grant_slice)(word >> GRANT_STATE_BITS & GRANT_SLICE_MASK);
+}
 static inline uint32_t grant_word_generation(uint32_t word)
 {
-    return word >> GRANT_STATE_BITS;
+    return word >> (GRANT_STATE_BITS + GRANT_SLICE_BITS);
+}
+/* The same grant in another state. */
+static inline uint32_t grant_word_in_state(uint32_t word, enum grant_state state)
+{
+    return (word & ~GRANT_STATE_MASK) | (uint32_t)state;
 }
 
 struct grant_page {
@@ -70,10 +103,12 @@ struct grant_page {
      * futex, not FUTEX_PRIVATE_FLAG). */
     _Alignas(64) _Atomic uint32_t word;
 
-    /* Counters for people, written by the worker alone, relaxed; the daemon only reads. */
+    /* Counters, written by the worker alone, relaxed; the daemon only reads. */
     _Alignas(64) _Atomic uint64_t calls;  /* calls executed */
     _Atomic uint64_t gpu_calls;           /* of these, calls that put work on the GPU */
     _Atomic uint64_t device_memory_bytes; /* device memory the guest process holds */
+    _Atomic uint64_t gpu_time_us;         /* how long it has had work on the GPU; up to date with each
+                                           * CONTROL_RELEASED, else some work behind */
 };
 _Static_assert(sizeof(struct grant_page) <= GRANT_PAGE_BYTES, "the grant page is one page");
 
@@ -89,6 +124,8 @@ enum control_type {
     CONTROL_END,       /* daemon: tell the guest `text` and exit (VM removed, GPU gone, shutdown). Who has not
                         * within a few seconds is killed */
     CONTROL_FAILED,    /* worker: cannot serve this guest; text says why. The worker then exits */
+    CONTROL_SLICES,    /* worker: whether it can follow enum grant_slice (value 1) or not (0, as before the
+                        * first). Sent as soon as that is known, before the first WANT at best */
 };
 
 enum release_reason {

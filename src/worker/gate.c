@@ -194,7 +194,7 @@ static void give_back_when_idle(uint32_t contended)
     usleep(LINGER_US);
     if (anybody_inside() || submitted() != before)
         return;
-    uint32_t revoked = grant_word(grant_word_generation(contended), GRANT_REVOKED);
+    uint32_t revoked = grant_word_in_state(contended, GRANT_REVOKED);
     if (atomic_compare_exchange_strong(&gate.page->word, &contended, revoked))
         give_back(revoked, RELEASE_IDLE);
 }

@@ -26,19 +26,19 @@ static void a_grant_raises_the_generation(void **state)
 {
     uint32_t generation = 7;
     say(7, GRANT_NONE);
-    assert_int_equal(grant_page_grant(&page, &generation, false), GRANT_MOVED);
+    assert_int_equal(grant_page_grant(&page, &generation, false, GRANT_SLICE_EQUAL), GRANT_MOVED);
     assert_int_equal(generation, 8);
     expect_word(8, GRANT_HELD);
     say(8, GRANT_NONE);
-    assert_int_equal(grant_page_grant(&page, &generation, true), GRANT_MOVED);
+    assert_int_equal(grant_page_grant(&page, &generation, true, GRANT_SLICE_EQUAL), GRANT_MOVED);
     expect_word(9, GRANT_CONTENDED);
 }
 
 static void generations_wrap_around(void **state)
 {
-    uint32_t generation = UINT32_MAX >> GRANT_STATE_BITS;
+    uint32_t generation = GRANT_GENERATION_MASK;
     say(generation, GRANT_NONE);
-    assert_int_equal(grant_page_grant(&page, &generation, false), GRANT_MOVED);
+    assert_int_equal(grant_page_grant(&page, &generation, false, GRANT_SLICE_EQUAL), GRANT_MOVED);
     assert_int_equal(generation, 0);
     expect_word(0, GRANT_HELD);
 }
@@ -48,7 +48,7 @@ static void nothing_is_granted_on_a_page_in_use(void **state)
     uint32_t generation = 7;
     for (int in_use = GRANT_HELD; in_use <= GRANT_REVOKED; in_use++) {
         say(7, (enum grant_state)in_use);
-        assert_int_equal(grant_page_grant(&page, &generation, false), GRANT_BROKEN);
+        assert_int_equal(grant_page_grant(&page, &generation, false, GRANT_SLICE_EQUAL), GRANT_BROKEN);
         assert_int_equal(generation, 7);
         expect_word(7, (enum grant_state)in_use);
     }
@@ -57,10 +57,33 @@ static void nothing_is_granted_on_a_page_in_use(void **state)
 static void a_holder_is_told_who_waits(void **state)
 {
     say(3, GRANT_HELD);
-    assert_int_equal(grant_page_contend(&page, 3, true), GRANT_MOVED);
+    assert_int_equal(grant_page_tell(&page, 3, true, GRANT_SLICE_EQUAL), GRANT_MOVED);
     expect_word(3, GRANT_CONTENDED);
-    assert_int_equal(grant_page_contend(&page, 3, false), GRANT_MOVED);
+    assert_int_equal(grant_page_tell(&page, 3, false, GRANT_SLICE_EQUAL), GRANT_MOVED);
     expect_word(3, GRANT_HELD);
+}
+
+static void expect_slice(enum grant_slice slice, enum grant_state state)
+{
+    assert_int_equal(atomic_load(&page.word), grant_word_sliced(3, slice, state));
+}
+
+static void a_slice_comes_with_the_grant_and_stays_until_it_ends(void **state)
+{
+    uint32_t generation = 2;
+    say(2, GRANT_NONE);
+    assert_int_equal(grant_page_grant(&page, &generation, true, GRANT_SLICE_SHORT), GRANT_MOVED);
+    expect_slice(GRANT_SLICE_SHORT, GRANT_CONTENDED);
+    assert_int_equal(grant_page_tell(&page, 3, false, GRANT_SLICE_LONG), GRANT_MOVED);
+    expect_slice(GRANT_SLICE_LONG, GRANT_HELD);
+    assert_int_equal(grant_page_revoke(&page, 3), GRANT_MOVED);
+    expect_slice(GRANT_SLICE_LONG, GRANT_REVOKED);
+    assert_int_equal(grant_page_tell(&page, 3, true, GRANT_SLICE_SHORT), GRANT_GIVEN_BACK);
+    expect_slice(GRANT_SLICE_SHORT, GRANT_REVOKED); /* while it drains */
+    say(3, GRANT_NONE);
+    assert_int_equal(grant_page_tell(&page, 3, true, GRANT_SLICE_LONG), GRANT_GIVEN_BACK);
+    expect_word(3, GRANT_NONE);
+    assert_true(grant_page_is_given_back(&page, 3));
 }
 
 static void a_grant_can_be_revoked(void **state)
@@ -78,8 +101,8 @@ static void what_was_given_back_stays_given_back(void **state)
     say(3, GRANT_NONE);
     assert_true(grant_page_is_given_back(&page, 3));
     assert_int_equal(grant_page_revoke(&page, 3), GRANT_GIVEN_BACK);
-    assert_int_equal(grant_page_contend(&page, 3, true), GRANT_GIVEN_BACK);
-    assert_int_equal(grant_page_contend(&page, 3, false), GRANT_GIVEN_BACK);
+    assert_int_equal(grant_page_tell(&page, 3, true, GRANT_SLICE_EQUAL), GRANT_GIVEN_BACK);
+    assert_int_equal(grant_page_tell(&page, 3, false, GRANT_SLICE_EQUAL), GRANT_GIVEN_BACK);
     expect_word(3, GRANT_NONE);
 }
 
@@ -88,8 +111,8 @@ static void a_worker_may_close_its_own_gate(void **state)
     say(3, GRANT_REVOKED);
     assert_false(grant_page_is_given_back(&page, 3));
     assert_int_equal(grant_page_revoke(&page, 3), GRANT_GIVEN_BACK);
-    assert_int_equal(grant_page_contend(&page, 3, true), GRANT_GIVEN_BACK);
-    assert_int_equal(grant_page_contend(&page, 3, false), GRANT_GIVEN_BACK);
+    assert_int_equal(grant_page_tell(&page, 3, true, GRANT_SLICE_EQUAL), GRANT_GIVEN_BACK);
+    assert_int_equal(grant_page_tell(&page, 3, false, GRANT_SLICE_EQUAL), GRANT_GIVEN_BACK);
     expect_word(3, GRANT_REVOKED);
 }
 
@@ -97,11 +120,11 @@ static void another_generation_is_a_broken_page(void **state)
 {
     uint32_t generation = 3;
     say(4, GRANT_NONE);
-    assert_int_equal(grant_page_grant(&page, &generation, false), GRANT_BROKEN);
+    assert_int_equal(grant_page_grant(&page, &generation, false, GRANT_SLICE_EQUAL), GRANT_BROKEN);
     assert_false(grant_page_is_given_back(&page, 3));
     say(4, GRANT_HELD);
     assert_int_equal(grant_page_revoke(&page, 3), GRANT_BROKEN);
-    assert_int_equal(grant_page_contend(&page, 3, true), GRANT_BROKEN);
+    assert_int_equal(grant_page_tell(&page, 3, true, GRANT_SLICE_EQUAL), GRANT_BROKEN);
     expect_word(4, GRANT_HELD);
 }
 
@@ -126,6 +149,7 @@ int main(void)
         cmocka_unit_test(generations_wrap_around),
         cmocka_unit_test(nothing_is_granted_on_a_page_in_use),
         cmocka_unit_test(a_holder_is_told_who_waits),
+        cmocka_unit_test(a_slice_comes_with_the_grant_and_stays_until_it_ends),
         cmocka_unit_test(a_grant_can_be_revoked),
         cmocka_unit_test(what_was_given_back_stays_given_back),
         cmocka_unit_test(a_worker_may_close_its_own_gate),

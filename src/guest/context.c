@@ -3,9 +3,11 @@
 #include "guest/context.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "cuda_api.h"
 #include "guest/call.h"
+#include "guest/context_storage.h"
 #include "guest/export.h"
 #include "guest/handle_table.h"
 #include "guest/init.h"
@@ -101,6 +103,7 @@ VGPU_EXPORT CUresult cuCtxDestroy_v2(CUcontext ctx)
         return CUDA_ERROR_INVALID_VALUE;
     if (!alive(ctx))
         return CUDA_ERROR_INVALID_CONTEXT;
+    context_storage_end(ctx);
     result = forward_cuCtxDestroy_v2(ctx);
     if (result == CUDA_SUCCESS && top(thread) == ctx) {
         thread->context_count--;
@@ -187,5 +190,28 @@ VGPU_EXPORT CUresult cuCtxGetDevice_v2(CUdevice *device, CUcontext ctx)
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
         *device = 0;
+    return result;
+}
+
+/* Asked for by libraries at each call, so remembered with the context. */
+VGPU_EXPORT CUresult cuCtxGetId(CUcontext ctx, unsigned long long *ctxId)
+{
+    CUcontext context = ctx;
+    CUresult result = library_state();
+    if (result == CUDA_SUCCESS && context == NULL)
+        result = cuCtxGetCurrent(&context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    const unsigned long long *known = handle_data((uintptr_t)context);
+    if (known != NULL && ctxId != NULL && alive(context)) {
+        *ctxId = *known;
+        return CUDA_SUCCESS;
+    }
+    result = forward_cuCtxGetId(ctx, ctxId);
+    unsigned long long *remembered = result == CUDA_SUCCESS ? malloc(sizeof *remembered) : NULL;
+    if (remembered != NULL) {
+        *remembered = *ctxId;
+        handle_attach((uintptr_t)context, remembered);
+    }
     return result;
 }

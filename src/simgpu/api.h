@@ -41,6 +41,4 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *capt
                                    const void **edgeData_out, size_t *numDependencies_out);
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode);
 
-CUresult cuGetExportTable(const void **ppExportTable, const void *pExportTableId);
-
 #endif

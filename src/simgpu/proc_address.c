@@ -53,7 +53,7 @@ CUresult cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion, cuuin
 }
 
 /* The driver's private tables, which only NVIDIA's own runtime knows. */
-CUresult cuGetExportTable(const void **ppExportTable, const void *pExportTableId)
+CUresult cuGetExportTable(const void **ppExportTable, const CUuuid *pExportTableId)
 {
     if (!ppExportTable || !pExportTableId)
         return CUDA_ERROR_INVALID_VALUE;

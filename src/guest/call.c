@@ -66,9 +66,14 @@ static CUresult seen(CUresult result)
     return result;
 }
 
+bool call_errors_stay(void)
+{
+    return atomic_load_explicit(&cautious, memory_order_relaxed);
+}
+
 CUresult message_forget(struct message *message)
 {
-    if (atomic_load_explicit(&cautious, memory_order_relaxed))
+    if (call_errors_stay())
         return message_wait(message, NULL, 0);
     /* Over a stream the worker takes the records of all threads in one order: a record whose turn comes after
      * that of another must not be sent before it, or the worker could have no room for the one it waits for.

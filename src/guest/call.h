@@ -11,6 +11,7 @@
 #ifndef VGPU_GUEST_CALL_H
 #define VGPU_GUEST_CALL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,6 +53,9 @@ CUresult call_send(enum call_number call, const void *request, size_t request_by
 
 /* The error that a forgotten call of this thread has left, or CUDA_SUCCESS; it is told once. */
 CUresult call_take_error(void);
+
+/* A call of this process has returned an error that CUDA keeps returning. */
+bool call_errors_stay(void);
 
 /* As call_wait, for a function that waits for the GPU: an error that a forgotten call leaves meanwhile is
  * returned in place of success. */

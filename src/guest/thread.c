@@ -17,6 +17,7 @@ static void thread_end(void *object)
         return; /* forgotten after a fork, and freed */
     current = NULL;
     lane_close(thread);
+    free(thread->kept);
     free(thread);
 }
 
@@ -40,5 +41,6 @@ void thread_forget(void)
         return;
     free(thread->stream_record);
     free(thread->stream_reply);
+    free(thread->kept);
     free(thread); /* its lane is not mapped here (MADV_DONTFORK); other threads' blocks are the parent's */
 }

@@ -35,6 +35,8 @@ struct guest_thread {
     CUcontext contexts[CONTEXT_STACK_DEPTH];
     uint32_t context_count;
 
+    struct kept_answer *kept; /* guest/kept_answers.h; NULL until there is one */
+
     struct guest_thread *next; /* in the list of threads with a stream lane */
 };
 

@@ -11,6 +11,7 @@
 
 /* Forgotten calls sent so far by all threads: the next one's ticket. */
 static _Atomic uint64_t calls_forgotten;
+static _Atomic uint64_t calls_asked; /* calls with an answer sent so far by all threads */
 static struct lock stream_order;
 
 CUresult message_begin(struct message *message, enum call_number call, size_t body_bytes)
@@ -91,8 +92,16 @@ CUresult message_forget(struct message *message)
 CUresult message_ask(struct message *message)
 {
     message->record->flags = RECORD_WANTS_REPLY;
+    message->thread->asked_at.asked = atomic_fetch_add_explicit(&calls_asked, 1, memory_order_relaxed) + 1;
     message->record->ticket = atomic_load_explicit(&calls_forgotten, memory_order_seq_cst);
+    message->thread->asked_at.forgotten = message->record->ticket;
     return lane_commit(message->thread, message->record);
+}
+
+struct calls_sent calls_sent_now(void)
+{
+    return (struct calls_sent){.forgotten = atomic_load_explicit(&calls_forgotten, memory_order_relaxed),
+                               .asked = atomic_load_explicit(&calls_asked, memory_order_relaxed)};
 }
 
 CUresult message_answer(struct message *message, void *reply, size_t reply_bytes)

@@ -42,6 +42,9 @@ CUresult message_wait(struct message *message, void *reply, size_t reply_bytes);
 CUresult message_ask(struct message *message);
 CUresult message_answer(struct message *message, void *reply, size_t reply_bytes);
 
+/* What all threads have sent until now. While it is the same, nothing has happened. */
+struct calls_sent calls_sent_now(void);
+
 /* The whole body of the last answer, until the thread's next call. */
 const void *message_reply(const struct message *message, size_t *bytes);
 

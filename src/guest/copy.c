@@ -17,6 +17,7 @@
 #include "guest/host_memory.h"
 #include "guest/lane.h"
 #include "guest/ranges.h"
+#include "guest/stream_wait.h"
 #include "guest_forward.h"
 #include "wire/own_calls.h"
 
@@ -202,9 +203,12 @@ CUresult copy_from_device(void *host, CUdeviceptr device, size_t bytes, CUstream
         return CUDA_ERROR_INVALID_VALUE;
     if (ranges_is_shared((uintptr_t)host, bytes))
         return copy_shared((uintptr_t)host, device, bytes, stream, false, synchronous);
-    if (bytes <= SMALL_BYTES || !connection_shares_memory())
-        return copy_inline_from_device(host, device, bytes, stream);
-    return copy_staged_from_device(host, device, bytes, stream);
+    result = bytes <= SMALL_BYTES || !connection_shares_memory()
+                 ? copy_inline_from_device(host, device, bytes, stream)
+                 : copy_staged_from_device(host, device, bytes, stream);
+    if (result == CUDA_SUCCESS)
+        stream_was_waited_for(stream);
+    return result;
 }
 
 VGPU_EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount,

@@ -126,6 +126,15 @@ CUresult lane_commit(struct guest_thread *thread, const struct record_header *re
     return CUDA_SUCCESS;
 }
 
+/* Looks often between two pauses, which take longer than the looks: what comes is seen at once. */
+static bool answer_is_there(struct lane_shared *lane, uint32_t count)
+{
+    for (int looks = 0; looks < 8; looks++)
+        if (lane_answered(lane, count))
+            return true;
+    return false;
+}
+
 CUresult lane_wait_answer(struct guest_thread *thread, const struct reply_header **reply)
 {
     if (thread->lane == NULL) {
@@ -136,7 +145,7 @@ CUresult lane_wait_answer(struct guest_thread *thread, const struct reply_header
     uint64_t since = 0;
     unsigned steps = 0;
     bool spinning = true;
-    while (!lane_answered(lane, thread->answers)) {
+    while (!answer_is_there(lane, thread->answers)) {
         if (spinning) {
             spinning = spin_step(&since, &steps);
             continue;

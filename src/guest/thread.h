@@ -10,6 +10,11 @@
 
 #define CONTEXT_STACK_DEPTH 64
 
+/* How many calls of each way all threads have sent. */
+struct calls_sent {
+    uint64_t forgotten, asked;
+};
+
 struct guest_thread {
     /* The lane; opened by the thread's first call that needs the worker. */
     bool lane_open;
@@ -30,6 +35,12 @@ struct guest_thread {
     uint8_t *staging;
     uint32_t staging_sent; /* to the device */
     uint32_t staging_read; /* from the device */
+
+    /* Nothing of this stream was left to run when the process had sent this much; guest/stream_wait.c. */
+    uint64_t waited_stream;
+    struct calls_sent waited_at;
+    bool waited;
+    struct calls_sent asked_at; /* when it asked last, its own call included */
 
     /* CUDA's per-thread stack. The worker's thread of this lane always has its top current. */
     CUcontext contexts[CONTEXT_STACK_DEPTH];

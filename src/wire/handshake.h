@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define HANDSHAKE_MAGIC   0x55504756u /* "VGPU" */
-#define HANDSHAKE_VERSION 1u
+#define HANDSHAKE_VERSION 2u
 
 enum handshake_status {
     HANDSHAKE_OK = 0,

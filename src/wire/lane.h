@@ -43,8 +43,6 @@ struct lane_shared {
      * from 0, guest takes it back to 0. */
     _Atomic uint32_t forgotten_error;
 
-    /* Answers ever given; the reply buffer is the guest's from then until its next call. Writer: worker. */
-    _Alignas(64) _Atomic uint32_t replied;
     /* The guest sleeps on replied. Writer: guest. */
     _Alignas(64) _Atomic uint32_t guest_asleep;
 
@@ -53,7 +51,11 @@ struct lane_shared {
     _Atomic uint32_t staging_filled;             /* from the device: slots filled. Writer: worker */
     _Alignas(64) _Atomic uint32_t staging_taken; /* from the device: slots emptied. Writer: guest */
 
-    _Alignas(64) uint8_t reply[REPLY_MAX_BYTES];
+    /* Answers ever given; the reply buffer is the guest's from then until its next call. Writer: worker. A
+     * small reply stands in the same cache line, and so comes with the news that it is there. */
+    _Alignas(64) _Atomic uint32_t replied;
+    uint32_t reserved;
+    uint8_t reply[REPLY_MAX_BYTES];
     _Alignas(64) uint8_t ring[LANE_RING_BYTES];
 };
 

@@ -47,12 +47,21 @@ static void prefetch_next(const struct lane *lane)
         __builtin_prefetch(lane->shared->ring + (lane->position + line * 64) % LANE_RING_BYTES);
 }
 
+/* Looks often between two pauses, which take longer than the looks: what comes is seen at once. */
+static bool record_is_there(struct lane *lane)
+{
+    for (int looks = 0; looks < 8; looks++)
+        if (bytes_waiting(lane) != 0)
+            return true;
+    return false;
+}
+
 /* Waits for records: looks a while, then sleeps. False when the lane is over. */
 static bool wait_for_records(struct lane *lane)
 {
     uint64_t since = 0;
     for (unsigned steps = 1;; steps++) {
-        if (bytes_waiting(lane) != 0)
+        if (record_is_there(lane))
             return true;
         if (atomic_load_explicit(&lane->closing, memory_order_acquire))
             return bytes_waiting(lane) != 0;

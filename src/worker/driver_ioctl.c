@@ -3,14 +3,26 @@
  *
  * Where the kernel lets a GPU reach all memory of its process (heterogeneous memory management, on by default
  * in the open kernel modules), a guest's kernel would read and write the worker itself. Only one flag of the
- * call that opens unified memory for a process says no to that; libcuda has no setting for it. Numbers and
- * flags are those of NVIDIA's open kernel modules, nvidia-uvm/uvm_linux_ioctl.h and uvm_types.h. */
+ * call that opens unified memory for a process says no to that; libcuda has no setting for it.
+ *
+ * A context's work reaches the GPU through channel groups. Which ones there are only these calls tell
+ * (time_slice.c).
+ *
+ * Numbers, flags and layouts are those of NVIDIA's open kernel modules: nvidia-uvm/uvm_linux_ioctl.h,
+ * uvm_types.h, and the resource manager's nv_escape.h, nvos.h and class/cla06c.h. */
+#include "worker/driver_ioctl.h"
+
+#include <dlfcn.h>
 #include <errno.h>
+#include <linux/ioctl.h>
 #include <stdarg.h>
-#include <stdint.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "worker/time_slice.h"
 
 #define UVM_INITIALIZE 0x30000001ul
 
@@ -24,9 +36,55 @@ struct uvm_initialize {
     uint32_t status; /* NV_STATUS, 0 when done */
 };
 
+/* Calls of the resource manager: type 'F', and these numbers. */
+#define RM_TYPE    'F'
+#define RM_FREE    0x29u
+#define RM_CONTROL 0x2au
+#define RM_ALLOC   0x2bu
+
+#define CLASS_CHANNEL_GROUP 0xa06cu
+
+struct rm_free {
+    uint32_t client, parent, object, status;
+};
+
+struct rm_control {
+    uint32_t client, object, command, flags;
+    uint64_t parameters;
+    uint32_t bytes, status;
+};
+
+/* The older form ends with bytes and status where the newer one has the access rights. */
+struct rm_alloc {
+    uint32_t client, parent, object, class;
+    uint64_t parameters;
+    union {
+        struct {
+            uint32_t bytes, status;
+        } plain;
+        struct {
+            uint64_t rights;
+            uint32_t bytes, flags, status, padding;
+        } with_rights;
+    };
+};
+_Static_assert(sizeof(struct rm_alloc) == 48 && offsetof(struct rm_alloc, with_rights.status) == 40 &&
+                   offsetof(struct rm_alloc, plain.status) == 28,
+               "the resource manager's layout");
+
+static int (*onward)(int fd, unsigned long request, ...);
+
+void driver_ioctl_follow(void *library)
+{
+    int (*found)(int, unsigned long, ...);
+    *(void **)&found = dlsym(library, "ioctl");
+    if (found != ioctl)
+        onward = found;
+}
+
 static int pass_on(int fd, unsigned long request, void *argument)
 {
-    return (int)syscall(SYS_ioctl, fd, request, argument);
+    return onward != NULL ? onward(fd, request, argument) : (int)syscall(SYS_ioctl, fd, request, argument);
 }
 
 static int initialize_uvm(int fd, struct uvm_initialize *parameters)
@@ -40,11 +98,41 @@ static int initialize_uvm(int fd, struct uvm_initialize *parameters)
     return pass_on(fd, UVM_INITIALIZE, parameters);
 }
 
+static void look_at_allocation(int fd, const struct rm_alloc *allocation, size_t bytes)
+{
+    if (bytes < offsetof(struct rm_alloc, with_rights) + 8 || allocation->class != CLASS_CHANNEL_GROUP)
+        return;
+    uint32_t status = bytes >= sizeof *allocation ? allocation->with_rights.status : allocation->plain.status;
+    if (status == 0)
+        time_slice_group_made(fd, allocation->client, allocation->object);
+}
+
+uint32_t driver_control(int fd, uint32_t client, uint32_t object, uint32_t command, void *parameters,
+                        uint32_t bytes)
+{
+    struct rm_control control = {.client = client,
+                                 .object = object,
+                                 .command = command,
+                                 .parameters = (uintptr_t)parameters,
+                                 .bytes = bytes};
+    return pass_on(fd, _IOWR(RM_TYPE, RM_CONTROL, struct rm_control), &control) == 0 ? control.status : ~0u;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
     va_list arguments;
     va_start(arguments, request);
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
-    return request == UVM_INITIALIZE ? initialize_uvm(fd, argument) : pass_on(fd, request, argument);
+    if (request == UVM_INITIALIZE)
+        return initialize_uvm(fd, argument);
+    bool of_manager = _IOC_TYPE(request) == RM_TYPE;
+    if (of_manager && _IOC_NR(request) == RM_FREE && _IOC_SIZE(request) >= sizeof(struct rm_free)) {
+        const struct rm_free *free = argument;
+        time_slice_object_gone(free->client, free->object);
+    }
+    int result = pass_on(fd, request, argument);
+    if (result == 0 && of_manager && _IOC_NR(request) == RM_ALLOC)
+        look_at_allocation(fd, argument, _IOC_SIZE(request));
+    return result;
 }

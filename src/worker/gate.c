@@ -15,6 +15,7 @@
 #include "wire/futex.h"
 #include "worker/handle_map.h"
 #include "worker/meeting.h"
+#include "worker/time_slice.h"
 
 /* How long a holder that others wait for may pause between two pieces of work before it counts as done: a
  * round trip of its program, not more. */
@@ -217,6 +218,11 @@ static void *watch_grant(void *unused)
     return unused;
 }
 
+static void say_slices(bool follows)
+{
+    say(CONTROL_SLICES, 0, follows);
+}
+
 bool gate_open(int grant_fd, int control_fd)
 {
     void *page = mmap(NULL, GRANT_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, grant_fd, 0);
@@ -227,7 +233,7 @@ bool gate_open(int grant_fd, int control_fd)
     gate.control = control_fd;
     pthread_t thread;
     errno = pthread_create(&thread, NULL, watch_grant, NULL);
-    return errno == 0;
+    return errno == 0 && time_slice_open(page, say_slices);
 }
 
 #define COUNTS_KEPT 256

@@ -22,6 +22,7 @@
 #include "wire/grant.h"
 #include "wire/handshake.h"
 #include "worker/connection.h"
+#include "worker/driver_ioctl.h"
 #include "worker/gate.h"
 #include "worker/host_memory.h"
 #include "worker/lane.h"
@@ -95,6 +96,7 @@ static void load_driver(const char *path)
         snprintf(text, sizeof text, "the host's GPU driver cannot be loaded: %.180s", dlerror());
         give_up(text);
     }
+    driver_ioctl_follow(library);
     driver_api_load(library);
     if (driver.cuInit == NULL || driver.cuCtxSynchronize == NULL || driver.cuMemHostRegister_v2 == NULL)
         give_up("the host's libcuda.so.1 lacks functions that vgpu needs: install driver 525 or newer");

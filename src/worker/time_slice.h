@@ -1,0 +1,23 @@
+/* The time slices of this process on the GPU (enum grant_slice in wire/grant.h).
+ *
+ * A GPU runs the channel groups that have work in turn, each for its time slice, and takes a running kernel
+ * off the processors when another's turn comes. A process may set the slices of its own groups. The driver
+ * makes some for each context, and driver_ioctl.c sees it do so. */
+#ifndef VGPU_WORKER_TIME_SLICE_H
+#define VGPU_WORKER_TIME_SLICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "wire/grant.h"
+
+/* From now on a thread of its own keeps the slices as the page's word says, and `tell` is called, by any
+ * thread, when it turns out whether the driver lets it: after the first group was made, and again when it
+ * stops. The first call may come from within. false with errno set. */
+bool time_slice_open(struct grant_page *page, void (*tell)(bool follows));
+
+/* driver_ioctl.c: the driver has made a channel group; it is about to free an object, which may be one. */
+void time_slice_group_made(int fd, uint32_t client, uint32_t object);
+void time_slice_object_gone(uint32_t client, uint32_t object);
+
+#endif

@@ -31,8 +31,12 @@ static CUresult allocate_pitched(struct allocation *allocation, const size_t *ar
                                       (unsigned int)arguments[2]);
 }
 
+/* arguments[1]: the pool; 0: the device's current one. */
 static CUresult allocate_ordered(struct allocation *allocation, const size_t *arguments, CUstream stream)
 {
+    if (arguments[1] != 0)
+        return forward_cuMemAllocFromPoolAsync(&allocation->address, arguments[0],
+                                               (CUmemoryPool)(uintptr_t)arguments[1], stream);
     return forward_cuMemAllocAsync(&allocation->address, arguments[0], stream);
 }
 
@@ -85,15 +89,27 @@ VGPU_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_
     return result;
 }
 
-VGPU_EXPORT CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
+static CUresult allocate_from_pool(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool, CUstream stream)
 {
     if (dptr == NULL)
         return CUDA_ERROR_INVALID_VALUE;
     struct allocation allocation = {0};
-    CUresult result = allocate(allocate_ordered, &allocation, &bytesize, 0, hStream);
+    const size_t arguments[2] = {bytesize, (uintptr_t)pool};
+    CUresult result = allocate(allocate_ordered, &allocation, arguments, 0, stream);
     if (result == CUDA_SUCCESS)
         *dptr = allocation.address;
     return result;
+}
+
+VGPU_EXPORT CUresult cuMemAllocAsync(CUdeviceptr *dptr, size_t bytesize, CUstream hStream)
+{
+    return allocate_from_pool(dptr, bytesize, NULL, hStream);
+}
+
+VGPU_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPool pool,
+                                             CUstream hStream)
+{
+    return pool != NULL ? allocate_from_pool(dptr, bytesize, pool, hStream) : CUDA_ERROR_INVALID_VALUE;
 }
 
 VGPU_EXPORT CUresult cuMemFree_v2(CUdeviceptr dptr)
@@ -106,11 +122,12 @@ VGPU_EXPORT CUresult cuMemFree_v2(CUdeviceptr dptr)
     return result;
 }
 
+/* Of memory that the guest knows, nothing can go wrong that the program would have to be told at once. */
 VGPU_EXPORT CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 {
     struct range range;
     bool known = ranges_remove(RANGE_DEVICE, dptr, &range);
-    CUresult result = forward_cuMemFreeAsync(dptr, hStream);
+    CUresult result = forward_cuMemFreeAsync(!known, dptr, hStream);
     if (known && result != CUDA_SUCCESS)
         ranges_add(&range);
     return result;

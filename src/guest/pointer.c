@@ -9,6 +9,8 @@
 #include "guest/ranges.h"
 #include "wire/own_calls.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -21,6 +23,11 @@ static size_t attribute_bytes(CUpointer_attribute attribute)
     case CU_POINTER_ATTRIBUTE_BUFFER_ID:
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
         return 8;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
@@ -28,10 +35,23 @@ static size_t attribute_bytes(CUpointer_attribute attribute)
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
     case CU_POINTER_ATTRIBUTE_MAPPED:
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
         return 4;
     default:
-        return 0; /* memory pools, interprocess handles and the like are not served */
+        return 0; /* what the driver tells peer-to-peer drivers is not served */
     }
+}
+
+/* The pool that memory came from may be one that the program has never asked for, and so has no name yet. */
+static void name_default_pool(void)
+{
+    static _Atomic bool named;
+    CUmemoryPool pool;
+    if (!atomic_load_explicit(&named, memory_order_relaxed) &&
+        cuDeviceGetDefaultMemPool(&pool, 0) == CUDA_SUCCESS)
+        atomic_store_explicit(&named, true, memory_order_relaxed);
 }
 
 static CUresult ask(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
@@ -42,6 +62,8 @@ static CUresult ask(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (!ranges_find(ptr, 1, &range))
         return CUDA_ERROR_INVALID_VALUE;
+    if (attribute == CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE)
+        name_default_pool();
     struct request_pointer_attribute request = {.pointer = ptr, .attribute = attribute};
     return call_wait(CALL_pointer_attribute, &request, sizeof request, NULL, 0, data, bytes);
 }

@@ -177,12 +177,12 @@ void arena_set_sync_memops(uint64_t address, bool value)
     pthread_rwlock_unlock(&lock);
 }
 
-uint64_t arena_async_bytes(const struct sim_device *device)
+uint64_t arena_pool_bytes(const struct CUmemPoolHandle_st *pool)
 {
     uint64_t bytes = 0;
     pthread_rwlock_rdlock(&lock);
     for (size_t i = 0; i < region_count; i++)
-        if (regions[i].is_async && regions[i].device == device)
+        if (regions[i].pool == pool)
             bytes += regions[i].bytes;
     pthread_rwlock_unlock(&lock);
     return bytes;

@@ -28,12 +28,12 @@ struct region {
     uint64_t base;
     uint64_t bytes; /* as asked for */
     enum region_kind kind;
-    unsigned int flags;        /* of cuMemHostAlloc, cuMemHostRegister or cuMemAllocManaged */
-    struct sim_device *device; /* whose memory it is; for host memory, the device of the context */
-    struct CUctx_st *context;  /* in which it was made */
-    uint64_t id;               /* never used twice */
-    bool is_module;            /* a module's variable: cuMemFree leaves it alone */
-    bool is_async;             /* from cuMemAllocAsync */
+    unsigned int flags;              /* of cuMemHostAlloc, cuMemHostRegister or cuMemAllocManaged */
+    struct sim_device *device;       /* whose memory it is; for host memory, the device of the context */
+    struct CUctx_st *context;        /* in which it was made */
+    uint64_t id;                     /* never used twice */
+    bool is_module;                  /* a module's variable: cuMemFree leaves it alone */
+    struct CUmemPoolHandle_st *pool; /* from cuMemAllocAsync and its like; NULL: from no pool */
     bool sync_memops;
 };
 
@@ -57,8 +57,8 @@ bool arena_find(uint64_t address, uint64_t bytes, struct region *found);
 /* Sets the flag of the region that holds address. */
 void arena_set_sync_memops(uint64_t address, bool value);
 
-/* Bytes held of the device by cuMemAllocAsync. */
-uint64_t arena_async_bytes(const struct sim_device *device);
+/* Bytes held out of the pool. */
+uint64_t arena_pool_bytes(const struct CUmemPoolHandle_st *pool);
 
 /* Removes all that was made in the context. */
 void arena_remove_context(struct CUctx_st *context);

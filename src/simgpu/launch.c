@@ -8,6 +8,7 @@
 #include "simgpu/module.h"
 #include "simgpu/occupancy.h"
 #include "simgpu/per_thread.h"
+#include "simgpu/pool.h"
 #include "simgpu/stream.h"
 
 #define GRID_X_MAX    0x7fffffffu
@@ -48,7 +49,8 @@ static bool find_memory(void *user, uint64_t address, uint64_t bytes, bool write
     if (!arena_find(address, bytes, &region))
         return false;
     bool is_here = region.device == context->device || region.kind != REGION_DEVICE ||
-                   atomic_load(&((struct CUctx_st *)user)->peers) >> region.device->ordinal & 1;
+                   atomic_load(&((struct CUctx_st *)user)->peers) >> region.device->ordinal & 1 ||
+                   (region.pool && pool_is_accessible(region.pool, context->device));
     bool is_read_only =
         region.kind == REGION_HOST_REGISTERED && (region.flags & CU_MEMHOSTREGISTER_READ_ONLY);
     if (!is_here || (write && is_read_only))

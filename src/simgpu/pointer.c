@@ -56,12 +56,8 @@ static CUresult answer_attribute(void *data, CUpointer_attribute attribute, CUde
         return answer(data, 0, sizeof(uint64_t));
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
         return answer(data, CU_MEM_ACCESS_FLAGS_PROT_READWRITE, sizeof(int));
-    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE: {
-        CUmemoryPool pool = NULL;
-        if (region->is_async)
-            cuDeviceGetDefaultMemPool(&pool, region->device->ordinal);
-        return answer(data, (uint64_t)(uintptr_t)pool, sizeof pool);
-    }
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+        return answer(data, (uint64_t)(uintptr_t)region->pool, sizeof region->pool);
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }

@@ -16,11 +16,13 @@ enum handle_kind {
     HANDLE_STREAM,
     HANDLE_EVENT,
     HANDLE_LINK,
-    HANDLE_STAGING, /* the worker's own: what a lane keeps in a context */
+    HANDLE_STAGING,    /* the worker's own: what a lane keeps in a context */
+    HANDLE_POOL,       /* of memory, for allocations in stream order */
+    HANDLE_ALLOCATION, /* of memory that is to be mapped */
     HANDLE_KINDS,
 };
 
-/* Bits 4-25 index, 26-41 generation of that index, 42-45 kind: canonical user addresses, aligned to 16, and
+/* Bits 4-25 index, 26-41 generation of that index, 42-46 kind: canonical user addresses, aligned to 16, and
  * never one of CUDA's fixed handles (0, 1, 2). */
 #define HANDLE_INDEX_BITS 22u
 #define HANDLE_MAX_INDEX  ((1u << HANDLE_INDEX_BITS) - 1)
@@ -31,7 +33,7 @@ static inline uint64_t handle_value(enum handle_kind kind, uint32_t index, uint1
 }
 static inline enum handle_kind handle_value_kind(uint64_t value)
 {
-    return (enum handle_kind)(value >> 42 & 15u);
+    return (enum handle_kind)(value >> 42 & 31u);
 }
 static inline uint32_t handle_value_index(uint64_t value)
 {
@@ -44,7 +46,7 @@ static inline uint16_t handle_value_generation(uint64_t value)
 /* A value that handle_value() can have made. */
 static inline bool handle_value_plausible(uint64_t value)
 {
-    return value >> 46 == 0 && (value & 15u) == 0 && handle_value_kind(value) > HANDLE_NONE &&
+    return value >> 47 == 0 && (value & 15u) == 0 && handle_value_kind(value) > HANDLE_NONE &&
            handle_value_kind(value) < HANDLE_KINDS;
 }
 

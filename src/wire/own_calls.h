@@ -157,6 +157,27 @@ struct request_launch {
 };
 #define LAUNCH_ATTRIBUTES_MAX 32u
 
+/* pool 0: of the device's graph memory. Values are 64 bits wide, also where the program's are 32. The reply
+ * of pool_get_attribute is the value. */
+struct request_pool_attribute {
+    uint64_t pool;
+    uint32_t attribute;
+    uint32_t reserved;
+    uint64_t value;
+};
+#define request_pool_get_attribute request_pool_attribute
+#define request_pool_set_attribute request_pool_attribute
+
+/* Variable part: count CUmemAccessDesc. */
+struct request_set_access {
+    uint64_t object; /* a pool, or the first address of mapped memory */
+    uint64_t bytes;  /* of mapped memory */
+    uint32_t count;
+    uint32_t reserved;
+};
+#define request_pool_set_access request_set_access
+#define ACCESS_MAX              64u
+
 /* Reply: the attribute's bytes, at most 16. */
 struct request_pointer_attribute {
     uint64_t pointer;

@@ -133,7 +133,15 @@ bool handle_find(enum handle_kind kind, uint64_t handle, void **object)
 
 CUresult handle_error(enum handle_kind kind)
 {
-    return kind == HANDLE_CONTEXT ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_INVALID_HANDLE;
+    switch (kind) {
+    case HANDLE_CONTEXT:
+        return CUDA_ERROR_INVALID_CONTEXT;
+    case HANDLE_POOL:
+    case HANDLE_ALLOCATION:
+        return CUDA_ERROR_INVALID_VALUE;
+    default:
+        return CUDA_ERROR_INVALID_HANDLE;
+    }
 }
 
 /* Under the lock: the chunk of a name, made if need be. */
@@ -295,7 +303,8 @@ static bool is_used(uint64_t with)
 
 static bool owns_others(enum handle_kind kind)
 {
-    return kind != HANDLE_STREAM && kind != HANDLE_EVENT && kind != HANDLE_LINK && kind != HANDLE_STAGING;
+    return kind != HANDLE_STREAM && kind != HANDLE_EVENT && kind != HANDLE_LINK && kind != HANDLE_STAGING &&
+           kind != HANDLE_POOL && kind != HANDLE_ALLOCATION;
 }
 
 /* Under the lock. */

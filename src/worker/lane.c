@@ -14,6 +14,7 @@
 #include "worker/connection.h"
 #include "worker/device_memory.h"
 #include "worker/handle_map.h"
+#include "worker/held_memory.h"
 #include "worker/payload.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
@@ -140,6 +141,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
         gate_contexts_unlock();
     if (entry->flags & (CALL_ENDS_CONTEXT | CALL_FREES))
         device_memory_changed();
+    if (ends_context)
+        held_memory_contexts_ended();
     if (work)
         gate_exit(&lane->pass);
     handle_found_end();

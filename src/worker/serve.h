@@ -46,6 +46,22 @@ CUresult serve_host_alloc(struct call *call);
 CUresult serve_host_free(struct call *call);
 CUresult serve_staging_open(struct call *call);
 
+CUresult serve_cuMemGetInfo_v2(struct call *call);
+
+/* serve_pool.c */
+CUresult serve_cuMemAllocAsync(struct call *call);
+CUresult serve_cuMemAllocFromPoolAsync(struct call *call);
+CUresult serve_cuMemFreeAsync(struct call *call);
+CUresult serve_cuMemPoolCreate(struct call *call);
+CUresult serve_cuMemPoolDestroy(struct call *call);
+CUresult serve_pool_get_attribute(struct call *call);
+CUresult serve_pool_set_attribute(struct call *call);
+CUresult serve_pool_set_access(struct call *call);
+
+/* Memory is to be had on a device only: what lies in the worker's own memory would be of no use to the guest.
+ */
+CUresult device_location_check(const CUmemLocation *location);
+
 /* serve_copy.c */
 CUresult serve_copy_to_device(struct call *call);
 CUresult serve_copy_staged_to_device(struct call *call);

@@ -2,6 +2,7 @@
 
 #include "driver_api.h"
 #include "worker/handle_map.h"
+#include "worker/held_memory.h"
 
 CUresult context_flags_error(unsigned flags)
 {
@@ -35,8 +36,11 @@ static CUresult end_primary(CUdevice device, CUresult (*end)(CUdevice), bool all
     unsigned flags;
     int active = 0;
     bool stays = driver.cuDevicePrimaryCtxGetState(device, &flags, &active) == CUDA_SUCCESS && active;
-    if (withdrawn) /* the driver keeps the context itself, for whoever retains it next */
-        handle_withdrawn_end(name, stays && !all ? HANDLE_STAYS : HANDLE_EMPTIED);
+    bool emptied = !stays || all; /* the driver keeps the context itself, for whoever retains it next */
+    if (withdrawn)
+        handle_withdrawn_end(name, emptied ? HANDLE_EMPTIED : HANDLE_STAYS);
+    if (withdrawn && emptied)
+        held_memory_context_emptied(context);
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include "driver_api.h"
 #include "wire/own_calls.h"
 #include "worker/handle_map.h"
+#include "worker/vm.h"
 
 static CUresult init_result = CUDA_ERROR_NOT_INITIALIZED;
 
@@ -28,7 +29,8 @@ static void fill_device(struct reply_device_info *info)
     size_t bytes = 0;
     driver.cuDeviceGetName(info->name, sizeof info->name, device);
     driver.cuDeviceTotalMem_v2(&bytes, device);
-    info->memory_bytes = bytes;
+    uint64_t quota = vm_page_read(&vm_page->memory_quota_bytes);
+    info->memory_bytes = quota != 0 && quota < bytes ? quota : bytes;
     driver.cuDeviceGetUuid(&info->uuid, device);
     info->uuid_v2 = info->uuid;
     if (driver.cuDeviceGetUuid_v2 != NULL)
@@ -68,6 +70,15 @@ CUresult serve_error_string(struct call *call)
     return result;
 }
 
+/* Puts the guest's name for an object of the driver in its place. */
+static void name_object(uint8_t *value, enum handle_kind kind)
+{
+    void *object;
+    memcpy(&object, value, sizeof object);
+    uint64_t name = handle_known(kind, object);
+    memcpy(value, &name, sizeof name);
+}
+
 CUresult serve_pointer_attribute(struct call *call)
 {
     const struct request_pointer_attribute *request = call->request;
@@ -80,6 +91,11 @@ CUresult serve_pointer_attribute(struct call *call)
     case CU_POINTER_ATTRIBUTE_RANGE_START_ADDR:
     case CU_POINTER_ATTRIBUTE_RANGE_SIZE:
     case CU_POINTER_ATTRIBUTE_CONTEXT:
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+    case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
+    case CU_POINTER_ATTRIBUTE_MAPPING_SIZE:
+    case CU_POINTER_ATTRIBUTE_MAPPING_BASE_ADDR:
+    case CU_POINTER_ATTRIBUTE_MEMORY_BLOCK_ID:
         break;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
     case CU_POINTER_ATTRIBUTE_SYNC_MEMOPS:
@@ -87,6 +103,9 @@ CUresult serve_pointer_attribute(struct call *call)
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
     case CU_POINTER_ATTRIBUTE_MAPPED:
+    case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+    case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
+    case CU_POINTER_ATTRIBUTE_IS_HW_DECOMPRESS_CAPABLE:
         bytes = 4;
         break;
     default:
@@ -96,12 +115,10 @@ CUresult serve_pointer_attribute(struct call *call)
         driver.cuPointerGetAttribute(value, (CUpointer_attribute)request->attribute, request->pointer);
     if (result != CUDA_SUCCESS)
         return result;
-    if (request->attribute == CU_POINTER_ATTRIBUTE_CONTEXT) {
-        CUcontext context;
-        memcpy(&context, value, sizeof context);
-        uint64_t name = handle_known(HANDLE_CONTEXT, context);
-        memcpy(value, &name, sizeof name);
-    }
+    if (request->attribute == CU_POINTER_ATTRIBUTE_CONTEXT)
+        name_object(value, HANDLE_CONTEXT);
+    if (request->attribute == CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE)
+        name_object(value, HANDLE_POOL);
     call_reply_append(call, value, bytes);
     return CUDA_SUCCESS;
 }

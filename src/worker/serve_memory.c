@@ -6,31 +6,25 @@
 #include "wire/own_calls.h"
 #include "worker/connection.h"
 #include "worker/device_memory.h"
+#include "worker/held_memory.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/vm.h"
 
-/* What the driver counts for an allocation. */
-static uint64_t allocated_bytes(CUdeviceptr address)
-{
-    CUdeviceptr base;
-    size_t bytes = 0;
-    return driver.cuMemGetAddressRange_v2(&base, &bytes, address) == CUDA_SUCCESS ? bytes : 0;
-}
-
 CUresult serve_cuMemAlloc_v2(struct call *call)
 {
     const struct request_cuMemAlloc_v2 *request = call->request;
     struct reply_cuMemAlloc_v2 reply = {0};
-    if (!vm_reserve_memory(request->bytesize))
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult result = driver.cuMemAlloc_v2(&reply.dptr, request->bytesize);
-    vm_settle_memory(request->bytesize, result == CUDA_SUCCESS ? allocated_bytes(reply.dptr) : 0);
+    size_t bytes = request->bytesize;
+    CUresult result = held_memory_claim(bytes);
     if (result != CUDA_SUCCESS)
         return result;
-    call_reply_append(call, &reply, sizeof reply);
-    return CUDA_SUCCESS;
+    result = driver.cuMemAlloc_v2(&reply.dptr, bytes);
+    held_memory_settle(bytes, HELD_LINEAR, reply.dptr, result == CUDA_SUCCESS ? bytes : 0);
+    if (result == CUDA_SUCCESS)
+        call_reply_append(call, &reply, sizeof reply);
+    return result;
 }
 
 CUresult serve_cuMemAllocPitch_v2(struct call *call)
@@ -38,28 +32,52 @@ CUresult serve_cuMemAllocPitch_v2(struct call *call)
     const struct request_cuMemAllocPitch_v2 *request = call->request;
     struct reply_cuMemAllocPitch_v2 reply = {0};
     uint64_t bytes;
-    if (__builtin_mul_overflow(request->WidthInBytes, request->Height, &bytes) || !vm_reserve_memory(bytes))
+    if (__builtin_mul_overflow(request->WidthInBytes, request->Height, &bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult result = driver.cuMemAllocPitch_v2(&reply.dptr, &reply.pPitch, request->WidthInBytes,
-                                                request->Height, request->ElementSizeBytes);
-    vm_settle_memory(bytes, result == CUDA_SUCCESS ? allocated_bytes(reply.dptr) : 0);
+    CUresult result = held_memory_claim(bytes);
     if (result != CUDA_SUCCESS)
         return result;
-    call_reply_append(call, &reply, sizeof reply);
-    return CUDA_SUCCESS;
+    result = driver.cuMemAllocPitch_v2(&reply.dptr, &reply.pPitch, request->WidthInBytes, request->Height,
+                                       request->ElementSizeBytes);
+    held_memory_settle(bytes, HELD_LINEAR, reply.dptr,
+                       result == CUDA_SUCCESS ? reply.pPitch * request->Height : 0);
+    if (result == CUDA_SUCCESS)
+        call_reply_append(call, &reply, sizeof reply);
+    return result;
 }
 
 CUresult serve_cuMemFree_v2(struct call *call)
 {
     const struct request_cuMemFree_v2 *request = call->request;
+    struct held_memory held;
     CUresult result = device_memory_check(request->dptr);
     if (result != CUDA_SUCCESS)
         return result;
-    uint64_t bytes = request->dptr != 0 ? allocated_bytes(request->dptr) : 0;
+    bool known = held_memory_withdraw(HELD_LINEAR, request->dptr, &held) ||
+                 held_memory_withdraw(HELD_POOLED, request->dptr, &held);
     result = driver.cuMemFree_v2(request->dptr);
-    if (result == CUDA_SUCCESS)
-        vm_release_memory(bytes);
+    if (known)
+        held_memory_end(&held, result == CUDA_SUCCESS);
     return result;
+}
+
+/* Under a quota the VM sees that: its size, and what is left of it, if the GPU has so much. */
+CUresult serve_cuMemGetInfo_v2(struct call *call)
+{
+    struct reply_cuMemGetInfo_v2 reply = {0};
+    CUresult result = driver.cuMemGetInfo_v2(&reply.free, &reply.total);
+    if (result != CUDA_SUCCESS)
+        return result;
+    uint64_t quota = vm_page_read(&vm_page->memory_quota_bytes);
+    if (quota != 0) {
+        held_memory_refresh();
+        uint64_t used = vm_page_read(&vm_page->memory_used_bytes);
+        uint64_t left = quota > used ? quota - used : 0;
+        reply.free = left < reply.free ? left : reply.free;
+        reply.total = quota < reply.total ? quota : reply.total;
+    }
+    call_reply_append(call, &reply, sizeof reply);
+    return CUDA_SUCCESS;
 }
 
 /* Makes a segment and answers with it; its descriptor follows on the connection. */

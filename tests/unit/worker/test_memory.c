@@ -216,6 +216,7 @@ static const struct {
     AT(cuStreamWriteValue64_v2, addr),
     {CALL_launch, NONE},
     {CALL_cuMemAllocAsync, NONE},
+    {CALL_cuMemAllocFromPoolAsync, NONE},
     {CALL_cuEventRecord, NONE},
     {CALL_cuEventRecordWithFlags, NONE},
 };

@@ -47,6 +47,42 @@ enum vgpu_priority {
 };
 #define VGPU_PRIORITY_COUNT 3
 
+/* What an administrator may set for a VM, for a pool, or for the host (vgpu.conf). What is set for the VM
+ * counts before what is set for its pool, and that before the host's. 0 means "no limit" but where it says
+ * otherwise. */
+enum vgpu_limit {
+    VGPU_LIMIT_WEIGHT,       /* its part of the GPU's time among the VMs of its class: 1..1000 */
+    VGPU_LIMIT_TIME_LIMIT,   /* microseconds that one piece of work may run on the GPU */
+    VGPU_LIMIT_CALL_RATE,    /* calls a second */
+    VGPU_LIMIT_CALL_BURST,   /* calls at once, after a pause; 0: as many as in a tenth of a second */
+    VGPU_LIMIT_BYTE_RATE,    /* bytes a second that it copies */
+    VGPU_LIMIT_BYTE_BURST,   /* bytes at once, after a pause; 0: as many as in a tenth of a second */
+    VGPU_LIMIT_QUEUE_DEPTH,  /* pieces of work given to the GPU and not complete yet */
+    VGPU_LIMIT_MEMORY,       /* bytes of device memory */
+    VGPU_LIMIT_PROCESSES,    /* guest processes at a time; never 0 */
+    VGPU_LIMIT_MAX_FAULTS,   /* so many faults within the window, and the VM is quarantined */
+    VGPU_LIMIT_FAULT_WINDOW, /* microseconds; never 0 */
+    /* Of pools and of the host alone: */
+    VGPU_LIMIT_MODE,   /* VMs of a class that run side by side on a GPU whose primary pool it is; 1: exclusive
+                        */
+    VGPU_LIMIT_AGEING, /* microseconds of waiting after which a VM rises by a class; 0: never */
+};
+#define VGPU_LIMIT_COUNT 13
+
+/* Bit 1u << enum vgpu_limit. */
+struct vgpu_limits {
+    uint32_t set;     /* those that are set; the other values mean nothing */
+    uint32_t cleared; /* in a change alone: those not to be set any more; else 0 */
+    int64_t values[VGPU_LIMIT_COUNT];
+};
+
+/* Where an effective limit comes from. */
+enum vgpu_limit_source {
+    VGPU_LIMIT_OF_HOST = 0, /* vgpu.conf, or built in */
+    VGPU_LIMIT_OF_POOL = 1,
+    VGPU_LIMIT_OF_VM = 2,
+};
+
 struct vgpu_gpu {
     /* The NVML index when first seen, from then on bound to gpu_uuid. */
     int32_t gpu_id;
@@ -80,6 +116,11 @@ struct vgpu_vm {
     /* The GPU of its pool that serves it: the one with fewest VMs when it came, and it stays there for as
      * long as that GPU serves the pool and is online, or no other does. Not known: its pool has no GPU. */
     struct vgpu_optional gpu_id;
+    struct vgpu_limits limits; /* those of its own */
+    /* Its guest processes have been ended and no more may come. Why and since when, empty where it is not. */
+    bool quarantined;
+    char quarantine_reason[VGPU_REASON_BYTES];
+    char quarantined_at[VGPU_TIMESTAMP_BYTES];
     char created_at[VGPU_TIMESTAMP_BYTES];
     char updated_at[VGPU_TIMESTAMP_BYTES];
 };
@@ -92,6 +133,8 @@ enum vgpu_vm_field {
     VGPU_VM_NAME = 1 << 3,
     VGPU_VM_VSOCK_CID = 1 << 4,
     VGPU_VM_PAUSED = 1 << 5,
+    VGPU_VM_LIMITS = 1 << 6,     /* those that limits.set and limits.cleared name; the others stay */
+    VGPU_VM_QUARANTINE = 1 << 7, /* quarantined and quarantine_reason */
 };
 
 /* vm_id from first to last, both included. */
@@ -106,6 +149,7 @@ struct vgpu_pool {
     uint32_t gpu_count; /* GPUs that serve it, online or not */
     uint32_t vm_count;
     uint32_t vm_count_by_priority[VGPU_PRIORITY_COUNT]; /* index: enum vgpu_priority */
+    struct vgpu_limits limits;
 };
 
 /* All that is configured, at one moment. */

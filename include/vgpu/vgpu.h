@@ -89,6 +89,17 @@ enum vgpu_status vgpu_parse_pools(const char *text, char pools[VGPU_POOLS_BYTES]
 /* "low", "medium", "high", in any case, or "0", "1", "2". */
 enum vgpu_status vgpu_parse_priority(const char *text, enum vgpu_priority *priority, struct vgpu_error *err);
 
+/* What a limit may be: a number, with a unit where it has one ("10s", "16G", "1000/s"), "none" where there
+ * may be none; of VGPU_LIMIT_MODE "exclusive" or "shared:4". */
+enum vgpu_status vgpu_parse_limit(enum vgpu_limit limit, const char *text, int64_t *value,
+                                  struct vgpu_error *err);
+/* As vgpu_parse_limit() takes it. Returns text. */
+#define VGPU_LIMIT_TEXT_BYTES 32
+const char *vgpu_format_limit(enum vgpu_limit limit, int64_t value, char text[VGPU_LIMIT_TEXT_BYTES]);
+const char *vgpu_limit_name(enum vgpu_limit limit);   /* "time-limit": the option of vgpu-admin */
+const char *vgpu_limit_member(enum vgpu_limit limit); /* "time_limit_us": in JSON, with its unit */
+bool vgpu_limit_is_of_pools(enum vgpu_limit limit);   /* it cannot be set for one VM */
+
 const char *vgpu_priority_name(enum vgpu_priority priority);   /* "low", "medium", "high" */
 const char *vgpu_gpu_status_name(enum vgpu_gpu_status status); /* "online", "offline", "error" */
 const char *vgpu_power_name(enum vgpu_power power);            /* "running", "shut off", ... "unknown" */
@@ -143,6 +154,19 @@ enum vgpu_status vgpu_add_pool(struct vgpu *handle, char pool, struct vgpu_error
 /* VGPU_ERR_BUSY while VMs or GPUs are in it; VGPU_ERR_USAGE for A and B, which stay. */
 enum vgpu_status vgpu_remove_pool(struct vgpu *handle, char pool, struct vgpu_error *err);
 
+/* Sets change->set and clears change->cleared, the others stay. updated (may be NULL) gets those there are
+ * then. VGPU_ERR_NOT_FOUND: no such pool. VGPU_ERR_USAGE: a value is out of its range. */
+enum vgpu_status vgpu_set_pool_limits(struct vgpu *handle, char pool, const struct vgpu_limits *change,
+                                      struct vgpu_limits *updated, struct vgpu_error *err);
+/* What counts where nothing is set: vgpu.conf, or built in. All are set. */
+enum vgpu_status vgpu_get_default_limits(struct vgpu *handle, struct vgpu_limits *defaults,
+                                         struct vgpu_error *err);
+/* What counts for a VM (vm NULL: for its pool) in the pool with these limits (NULL: none set). sources may be
+ * NULL. */
+void vgpu_effective_limits(const struct vgpu_limits *defaults, const struct vgpu_limits *pool,
+                           const struct vgpu_limits *vm, int64_t values[VGPU_LIMIT_COUNT],
+                           enum vgpu_limit_source sources[VGPU_LIMIT_COUNT]);
+
 /* ---- VMs ------------------------------------------------------------------------------------------- */
 
 struct vgpu_vm_registration {
@@ -152,6 +176,7 @@ struct vgpu_vm_registration {
     enum vgpu_priority priority;
     int32_t vm_id;      /* 0: the lowest free one */
     uint32_t vsock_cid; /* 0: none; else 3 or more, unique */
+    struct vgpu_limits limits;
 };
 
 /* registered (may be NULL) gets the row as stored. VGPU_ERR_EXISTS: the identifier, vm_id or vsock_cid is
@@ -191,6 +216,9 @@ struct vgpu_vm_update {
     const char *vm_name; /* NULL: back to "VM-<vm_id>" */
     uint32_t vsock_cid;  /* 0: none */
     bool paused;
+    struct vgpu_limits limits; /* what it sets and clears */
+    bool quarantined;
+    const char *quarantine_reason; /* why; NULL where there is nothing to say. Cut to what fits */
 };
 /* Changes the fields named, all of them or none. updated (may be NULL) gets the row as stored. */
 enum vgpu_status vgpu_update_vm(struct vgpu *handle, const char *vm_uuid, const struct vgpu_vm_update *update,

@@ -12,7 +12,7 @@
 struct table_layout;
 struct vgpu;
 
-#define COMMAND_MAX_OPTIONS 16
+#define COMMAND_MAX_OPTIONS 24
 #define COMMAND_MAX_TABLES  2
 
 struct command_context {

@@ -30,6 +30,11 @@
 /* How a listing may be printed. */
 #define LISTING OPTIONAL(OUTPUT), OPTIONAL(JSON), OPTIONAL(COLUMNS), OPTIONAL(NO_HEADER), OPTIONAL(WATCH)
 
+#define ALL_LIMITS                                                                                           \
+    ONE_OF(WEIGHT), ONE_OF(TIME_LIMIT), ONE_OF(CALL_RATE), ONE_OF(CALL_BURST), ONE_OF(BYTE_RATE),            \
+        ONE_OF(BYTE_BURST), ONE_OF(QUEUE_DEPTH), ONE_OF(MEMORY), ONE_OF(PROCESSES), ONE_OF(MAX_FAULTS),      \
+        ONE_OF(FAULT_WINDOW), ONE_OF(MODE), ONE_OF(AGEING)
+
 #define GPU_GROUP    "GPU Management"
 #define VM_GROUP     "VM Management"
 #define SYSTEM_GROUP "System Overview"
@@ -95,7 +100,7 @@ const struct command command_table[] = {
          "they have there: all of them or none.\n",
      .example = "vgpu-admin register-vm --vm-uuid=abc123 --pool=A --priority=high --vm-id=1",
      .options = {SELECT(NEW_VM_UUID), SELECT(ALL_UNREGISTERED), OPTIONAL(NEW_VM_NAME), REQUIRED(POOL),
-                 REQUIRED(PRIORITY), OPTIONAL(VM_ID), OPTIONAL(VSOCK_CID), OPTIONAL(JSON)},
+                 REQUIRED(PRIORITY), OPTIONAL(VM_ID), OPTIONAL(VSOCK_CID), OPTIONAL(WEIGHT), OPTIONAL(JSON)},
      .changes = true,
      .run = run_register_vm},
     {.name = "show-vm",
@@ -144,6 +149,41 @@ const struct command command_table[] = {
      .options = {SELECT(VM_UUID), SELECT(VM_NAME), SELECT(VM_IDS), OPTIONAL(JSON)},
      .changes = true,
      .run = run_resume},
+    {.name = "set-limits",
+     .group = VM_GROUP,
+     .summary = "Limit what a VM, or each VM of a pool, may use, and set its weight",
+     .details = "What is set for a VM counts before what is set for its pool, and that before vgpu.conf. "
+                "'none' is no\n"
+                "limit, 'default' takes back what was set. Mode and ageing are of pools.\n" SEVERAL,
+     .example = "vgpu-admin set-limits --vm-uuid=abc123 --memory=16G --time-limit=10s",
+     .options = {SELECT(VM_UUID), SELECT(VM_NAME), SELECT(VM_IDS), SELECT(POOL), ALL_LIMITS, OPTIONAL(JSON)},
+     .changes = true,
+     .run = run_set_limits},
+    {.name = "show-limits",
+     .group = VM_GROUP,
+     .summary = "Show the limits of a VM or a pool, and where each comes from",
+     .details = "Without a VM or a pool: what vgpu.conf says, and all that is set beside it.\n",
+     .example = "vgpu-admin show-limits --vm-uuid=abc123",
+     .options = {MAY_SELECT(VM_UUID), MAY_SELECT(VM_NAME), MAY_SELECT(VM_IDS), MAY_SELECT(POOL), LISTING},
+     .tables = {&limit_table},
+     .run = run_show_limits},
+    {.name = "quarantine",
+     .group = VM_GROUP,
+     .summary = "End what a VM runs and let nothing of it in until it is released",
+     .details =
+         "A VM with too many faults (max-faults within fault-window) is put there by the daemon.\n" SEVERAL,
+     .example = "vgpu-admin quarantine --vm-uuid=abc123 --reason='mines coins'",
+     .options = {SELECT(VM_UUID), SELECT(VM_NAME), SELECT(VM_IDS), OPTIONAL(REASON), OPTIONAL(JSON)},
+     .changes = true,
+     .run = run_quarantine},
+    {.name = "release",
+     .group = VM_GROUP,
+     .summary = "Let a VM out of quarantine: its programs may start again",
+     .example = "vgpu-admin release --vm-uuid=abc123",
+     .details = SEVERAL,
+     .options = {SELECT(VM_UUID), SELECT(VM_NAME), SELECT(VM_IDS), OPTIONAL(JSON)},
+     .changes = true,
+     .run = run_release},
     {.name = "set-vm-id",
      .group = VM_GROUP,
      .summary = "Change the number of a VM",
@@ -164,7 +204,7 @@ const struct command command_table[] = {
      .example = "vgpu-admin update-vm --vm-uuid=abc123 --pool=B --priority=medium",
      .details = "--vm-name says which VM is meant; beside --vm-uuid it is the new name.\n",
      .options = {SELECT(VM_UUID), ONE_OF(POOL), ONE_OF(PRIORITY), ONE_OF(VM_ID), SELECT_OR_ONE_OF(VM_NAME),
-                 ONE_OF(VSOCK_CID), OPTIONAL(JSON)},
+                 ONE_OF(VSOCK_CID), ONE_OF(WEIGHT), OPTIONAL(JSON)},
      .changes = true,
      .run = run_update_vm},
     {.name = "remove-vm",

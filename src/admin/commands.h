@@ -13,6 +13,11 @@ command_run run_list_vms, run_show_vm;
 extern const struct table_layout vm_table;
 /* vm_change_commands.c */
 command_run run_register_vm, run_update_vm, run_pause, run_resume, run_remove_vm;
+/* limit_commands.c */
+command_run run_set_limits, run_show_limits;
+extern const struct table_layout limit_table;
+/* quarantine_commands.c */
+command_run run_quarantine, run_release;
 /* vm_scan_commands.c; the second is register-vm's */
 command_run run_scan_vms, run_register_all_unregistered;
 /* doctor_command.c */

@@ -143,6 +143,8 @@ static void offer_values(struct request *request, const struct command *command,
 {
     static const char *const priorities[] = {"low", "medium", "high", NULL};
     static const char *const outputs[] = {"table", "wide", "json", NULL};
+    static const char *const modes[] = {"exclusive", "shared:2", "shared:4", "shared:8", "default", NULL};
+    static const char *const limits[] = {"none", "default", NULL};
     switch (option_catalogue[id].type) {
     case OPTION_TYPE_PRIORITY:
         offer_words(request, priorities);
@@ -168,7 +170,11 @@ static void offer_values(struct request *request, const struct command *command,
         if (id == OPTION_VM_NAME)
             offer_stored(request, id);
         break;
+    case OPTION_TYPE_LIMIT:
+        offer_words(request, id == OPTION_MODE ? modes : limits);
+        break;
     case OPTION_TYPE_VM_ID: /* what only the user knows */
+    case OPTION_TYPE_TEXT:
     case OPTION_TYPE_NUMBER:
     case OPTION_TYPE_TIME:
     case OPTION_TYPE_SECONDS:

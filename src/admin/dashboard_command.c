@@ -235,6 +235,25 @@ static void pause_vm(struct dashboard *dashboard)
     update_vm(dashboard, &target, &update, question, done);
 }
 
+static void quarantine_vm(struct dashboard *dashboard)
+{
+    const struct dashboard_vm *vm = selected_vm(dashboard);
+    char question[400], done[400];
+    if (vm == NULL)
+        return;
+    struct dashboard_vm target = {.vm = vm->vm};
+    struct vgpu_vm_update update = {.fields = VGPU_VM_QUARANTINE,
+                                    .quarantined = !target.vm.quarantined,
+                                    .quarantine_reason = "put there from the dashboard"};
+    snprintf(question, sizeof question,
+             update.quarantined ? "Put %s into quarantine? Its programs lose the GPU (y/n)"
+                                : "Release %s from quarantine? (y/n)",
+             target.vm.vm_name);
+    snprintf(done, sizeof done, update.quarantined ? "%s is in quarantine" : "%s is released",
+             target.vm.vm_name);
+    update_vm(dashboard, &target, &update, question, done);
+}
+
 static void assign_gpu(struct dashboard *dashboard)
 {
     char question[400], done[400], answer[VGPU_POOLS_BYTES * 2] = "", pools[VGPU_POOLS_BYTES];
@@ -390,6 +409,9 @@ static void on_key(struct dashboard *dashboard, int key)
         break;
     case 'P':
         pause_vm(dashboard);
+        break;
+    case 'x':
+        quarantine_vm(dashboard);
         break;
     case 'a':
         assign_gpu(dashboard);

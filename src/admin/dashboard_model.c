@@ -247,6 +247,9 @@ enum vgpu_status dashboard_model_update(struct dashboard_model *model, const str
     for (size_t i = 0; i < snapshot->vm_count; i++)
         if (vms[i].vm.paused)
             vms[i].state = VM_STATE_PAUSED;
+    for (size_t i = 0; i < snapshot->vm_count; i++)
+        if (vms[i].vm.quarantined)
+            vms[i].state = VM_STATE_QUARANTINED;
     free(model->gpus);
     free(model->vms);
     free(model->rows);
@@ -314,10 +317,8 @@ const char *dashboard_model_vm_name(const struct dashboard_model *model, const c
 
 const char *dashboard_state_name(enum dashboard_vm_state state)
 {
-    static const char *const names[] = {[VM_STATE_NONE] = "-",
-                                        [VM_STATE_IDLE] = "idle",
-                                        [VM_STATE_WAITING] = "waiting",
-                                        [VM_STATE_HOLDING] = "holding",
-                                        [VM_STATE_PAUSED] = "paused"};
+    static const char *const names[] = {
+        [VM_STATE_NONE] = "-",          [VM_STATE_IDLE] = "idle",     [VM_STATE_WAITING] = "waiting",
+        [VM_STATE_HOLDING] = "holding", [VM_STATE_PAUSED] = "paused", [VM_STATE_QUARANTINED] = "quarant"};
     return names[state];
 }

@@ -25,7 +25,14 @@ struct dashboard_gpu {
     bool live; /* the daemon serves it */
 };
 
-enum dashboard_vm_state { VM_STATE_NONE, VM_STATE_IDLE, VM_STATE_WAITING, VM_STATE_HOLDING, VM_STATE_PAUSED };
+enum dashboard_vm_state {
+    VM_STATE_NONE,
+    VM_STATE_IDLE,
+    VM_STATE_WAITING,
+    VM_STATE_HOLDING,
+    VM_STATE_PAUSED,
+    VM_STATE_QUARANTINED
+};
 
 struct dashboard_vm {
     struct vgpu_vm vm;
@@ -100,7 +107,7 @@ size_t dashboard_model_find_row(const struct dashboard_model *model, const char 
 /* A VM's name, or its identifier when it is not registered any more. */
 const char *dashboard_model_vm_name(const struct dashboard_model *model, const char *vm_uuid);
 
-const char *
-dashboard_state_name(enum dashboard_vm_state state); /* "holding", "waiting", "idle", "paused", "-" */
+const char *dashboard_state_name(
+    enum dashboard_vm_state state); /* "holding", "waiting", "idle", "paused", "quarant", "-" */
 
 #endif

@@ -52,6 +52,7 @@ static void draw_help(void)
         "m            move the selected VM to another pool",
         "p            change its priority",
         "P            pause it, or let it go on",
+        "x            put it into quarantine, or release it",
         "a            assign the selected GPU to pools",
         "r            scan for GPUs",
         "q            quit",

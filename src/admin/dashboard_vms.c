@@ -134,6 +134,7 @@ static enum colour state_colour(enum dashboard_vm_state state)
     case VM_STATE_WAITING:
         return COLOUR_WARM;
     case VM_STATE_PAUSED:
+    case VM_STATE_QUARANTINED:
         return COLOUR_BAD;
     default:
         return COLOUR_PLAIN;

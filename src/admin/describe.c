@@ -96,6 +96,36 @@ const char *describe_vm_counts(char buffer[DESCRIBE_BYTES], const struct vm_coun
     return buffer;
 }
 
+const char *describe_mode(char buffer[DESCRIBE_BYTES], const struct vgpu_pool *pool)
+{
+    bool set = (pool->limits.set >> VGPU_LIMIT_MODE & 1u) != 0;
+    return vgpu_format_limit(VGPU_LIMIT_MODE, set ? pool->limits.values[VGPU_LIMIT_MODE] : 1, buffer);
+}
+
+const char *describe_quarantine(const struct vgpu_vm *vm)
+{
+    return !vm->quarantined ? NULL : vm->quarantine_reason[0] != '\0' ? vm->quarantine_reason : "yes";
+}
+
+void describe_limits(FILE *out, const struct vgpu_vm *vm, const struct vgpu_pool *pool)
+{
+    bool any = false;
+    for (int number = 0; number < VGPU_LIMIT_COUNT; number++) {
+        enum vgpu_limit limit = (enum vgpu_limit)number;
+        char text[VGPU_LIMIT_TEXT_BYTES];
+        bool own = (vm->limits.set >> limit & 1u) != 0;
+        bool of_pool = !own && pool != NULL && (pool->limits.set >> limit & 1u) != 0;
+        if (!own && !of_pool)
+            continue;
+        fprintf(out, "%s %s %s", any ? "," : "  Limits:", vgpu_limit_name(limit),
+                vgpu_format_limit(limit, (own ? &vm->limits : &pool->limits)->values[limit], text));
+        if (of_pool)
+            fprintf(out, " (of pool %c)", pool->pool);
+        any = true;
+    }
+    fputs(any ? "\n" : "", out);
+}
+
 static void print_field(FILE *out, const char *label, const char *value)
 {
     fprintf(out, "  %s: ", label);

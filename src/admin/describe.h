@@ -30,6 +30,15 @@ const char *describe_count(char buffer[DESCRIBE_BYTES], size_t count, const char
 /* "7 (3 high, 2 medium, 2 low)". */
 const char *describe_vm_counts(char buffer[DESCRIBE_BYTES], const struct vm_counts *counts);
 
+/* "exclusive", "shared:4": how many VMs of the pool may run side by side. */
+const char *describe_mode(char buffer[DESCRIBE_BYTES], const struct vgpu_pool *pool);
+
+/* Why the VM is in quarantine; NULL where it is in none. */
+const char *describe_quarantine(const struct vgpu_vm *vm);
+/* "  Limits: weight 4, memory 16G (of pool A)", a whole line: what is set for the VM or its pool (may be
+ * NULL). Nothing where nothing is. */
+void describe_limits(FILE *out, const struct vgpu_vm *vm, const struct vgpu_pool *pool);
+
 /* The block of the control panel that begins "GPU 0: ...", its lines indented by two. */
 void describe_gpu_block(FILE *out, bool colour, const struct vgpu_snapshot *snapshot,
                         const struct vgpu_gpu *gpu);

@@ -74,6 +74,16 @@ static json_t *make_counts(const size_t by_priority[VGPU_PRIORITY_COUNT])
                      (json_int_t)by_priority[VGPU_PRIORITY_LOW]);
 }
 
+json_t *document_limits(const struct vgpu_limits *limits)
+{
+    json_t *object = json_object();
+    for (int limit = 0; limit < VGPU_LIMIT_COUNT; limit++)
+        if ((limits->set >> limit & 1u) != 0)
+            json_object_set_new(object, vgpu_limit_member((enum vgpu_limit)limit),
+                                json_integer(limits->values[limit]));
+    return object;
+}
+
 /* ---- Things ---- */
 
 json_t *document_gpu(const struct vgpu_snapshot *snapshot, const struct vgpu_gpu *gpu)
@@ -95,12 +105,15 @@ json_t *document_gpu(const struct vgpu_snapshot *snapshot, const struct vgpu_gpu
 
 json_t *document_vm(const struct vgpu_vm *vm)
 {
-    return json_pack(
-        "{s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:o}", "vm_id", (json_int_t)vm->vm_id, "vm_uuid",
-        document_text(vm->vm_uuid), "vm_name", document_text(vm->vm_name), "pool", json_stringn(&vm->pool, 1),
-        "priority", vgpu_priority_name(vm->priority), "gpu_id", document_optional(vm->gpu_id), "vsock_cid",
-        vm->vsock_cid != 0 ? json_integer(vm->vsock_cid) : json_null(), "paused", (int)vm->paused,
-        "created_at", make_timestamp(vm->created_at), "updated_at", make_timestamp(vm->updated_at));
+    return json_pack("{s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:o}", "vm_id",
+                     (json_int_t)vm->vm_id, "vm_uuid", document_text(vm->vm_uuid), "vm_name",
+                     document_text(vm->vm_name), "pool", json_stringn(&vm->pool, 1), "priority",
+                     vgpu_priority_name(vm->priority), "gpu_id", document_optional(vm->gpu_id), "vsock_cid",
+                     vm->vsock_cid != 0 ? json_integer(vm->vsock_cid) : json_null(), "paused",
+                     (int)vm->paused, "created_at", make_timestamp(vm->created_at), "updated_at",
+                     make_timestamp(vm->updated_at), "limits", document_limits(&vm->limits), "quarantined",
+                     (int)vm->quarantined, "quarantine_reason", document_text(vm->quarantine_reason),
+                     "quarantined_at", make_timestamp(vm->quarantined_at));
 }
 
 json_t *document_pool(const struct vgpu_snapshot *snapshot, const struct vgpu_pool *pool)
@@ -112,9 +125,9 @@ json_t *document_pool(const struct vgpu_snapshot *snapshot, const struct vgpu_po
             append(&gpu_ids, json_integer(snapshot->gpus[i].gpu_id));
     for (size_t i = 0; i < VGPU_PRIORITY_COUNT; i++)
         by_priority[i] = pool->vm_count_by_priority[i];
-    return json_pack("{s:o, s:o, s:I, s:o}", "pool", json_stringn(&pool->pool, 1), "gpu_ids", gpu_ids,
-                     "vm_count", (json_int_t)pool->vm_count, "vm_count_by_priority",
-                     make_counts(by_priority));
+    return json_pack("{s:o, s:o, s:I, s:o, s:o}", "pool", json_stringn(&pool->pool, 1), "gpu_ids", gpu_ids,
+                     "vm_count", (json_int_t)pool->vm_count, "vm_count_by_priority", make_counts(by_priority),
+                     "limits", document_limits(&pool->limits));
 }
 
 json_t *document_grant(const struct vgpu_grant *grant)

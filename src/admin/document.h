@@ -20,6 +20,9 @@ json_t *document_pools(const char *pools);
 /* Microseconds since 1970, as "2026-11-23T05:00:00.123456Z". */
 json_t *document_time(int64_t us);
 
+/* Those that are set, each under its member's name. */
+json_t *document_limits(const struct vgpu_limits *limits);
+
 json_t *document_gpu(const struct vgpu_snapshot *snapshot, const struct vgpu_gpu *gpu);
 json_t *document_vm(const struct vgpu_vm *vm);
 json_t *document_pool(const struct vgpu_snapshot *snapshot, const struct vgpu_pool *pool);

@@ -10,6 +10,16 @@
 #include "base/error.h"
 #include "base/suggest.h"
 
+/* The option for VGPU_LIMIT_<id>. */
+#define LIMIT_OPTION(id, text, value, meaning)                                                               \
+    [OPTION_##id] = {.name = text,                                                                           \
+                     .type = OPTION_TYPE_LIMIT,                                                              \
+                     .placeholder = value,                                                                   \
+                     .help = meaning,                                                                        \
+                     .least = VGPU_LIMIT_##id}
+
+_Static_assert(OPTION_AGEING - OPTION_WEIGHT == VGPU_LIMIT_COUNT - 1, "an option for each limit, in order");
+
 const struct option_spec option_catalogue[OPTION_COUNT] = {
     [OPTION_GPU_ID] = {.name = "gpu-id",
                        .type = OPTION_TYPE_GPU_ID,
@@ -77,6 +87,29 @@ const struct option_spec option_catalogue[OPTION_COUNT] = {
     [OPTION_DRY_RUN] = {.name = "dry-run",
                         .type = OPTION_TYPE_FLAG,
                         .help = "show what would change, and change nothing"},
+    [OPTION_REASON] = {.name = "reason",
+                       .type = OPTION_TYPE_TEXT,
+                       .placeholder = "<text>",
+                       .help = "why, for those who look later"},
+    LIMIT_OPTION(WEIGHT, "weight", "<1-1000>",
+                 "its part of the GPU's time in its class; 1 where none is set"),
+    LIMIT_OPTION(TIME_LIMIT, "time-limit", "<time>",
+                 "how long one piece of work may run on the GPU, as 10s or 500ms"),
+    LIMIT_OPTION(CALL_RATE, "call-rate", "<calls/s>", "calls a second"),
+    LIMIT_OPTION(CALL_BURST, "call-burst", "<calls>", "calls at once after a pause"),
+    LIMIT_OPTION(BYTE_RATE, "byte-rate", "<bytes/s>", "bytes a second that it may copy, as 2G"),
+    LIMIT_OPTION(BYTE_BURST, "byte-burst", "<size>", "bytes at once after a pause, as 64M"),
+    LIMIT_OPTION(QUEUE_DEPTH, "queue-depth", "<count>",
+                 "pieces of work given to the GPU and not complete yet"),
+    LIMIT_OPTION(MEMORY, "memory", "<size>", "device memory, as 16G"),
+    LIMIT_OPTION(PROCESSES, "processes", "<count>", "guest processes at a time"),
+    LIMIT_OPTION(MAX_FAULTS, "max-faults", "<count>",
+                 "so many faults within the fault window, and the VM is quarantined"),
+    LIMIT_OPTION(FAULT_WINDOW, "fault-window", "<time>", "how long a fault counts, as 10min"),
+    LIMIT_OPTION(MODE, "mode", "<exclusive|shared:N>",
+                 "of a pool: one VM at a time, or up to N of a class side by side"),
+    LIMIT_OPTION(AGEING, "ageing", "<time>",
+                 "of a pool: a waiting VM rises by a class each time this passes"),
     [OPTION_JSON] = {.name = "json",
                      .type = OPTION_TYPE_FLAG,
                      .help = "print JSON, as docs/json.md describes it"},
@@ -180,6 +213,31 @@ static enum vgpu_status parse_vm_ids(const char *text, struct option_value *valu
     return vgpu_parse_vm_ids(text, ranges, &count, err);
 }
 
+/* A line that may go into a table: printable, and not longer than a reason may be. */
+static enum vgpu_status parse_text(const char *text, struct option_value *value, struct vgpu_error *err)
+{
+    if (strlen(text) >= VGPU_REASON_BYTES || !text_is_printable(text))
+        return error_set(err, VGPU_ERR_USAGE,
+                         "it is too long or has control characters; give one line of up to %d bytes",
+                         VGPU_REASON_BYTES - 1);
+    memcpy(value->text, text, strlen(text) + 1);
+    return VGPU_OK;
+}
+
+static enum vgpu_status parse_limit(const struct option_spec *spec, const char *text, int64_t *number,
+                                    struct vgpu_error *err)
+{
+    char quoted[TEXT_QUOTE_BYTES];
+    if (strcmp(text, "default") == 0) {
+        *number = LIMIT_TO_CLEAR;
+        return VGPU_OK;
+    }
+    if (!text_is_printable(text))
+        return error_set(err, VGPU_ERR_USAGE, "%s is no value; give --%s=%s", text_quote(quoted, text),
+                         spec->name, spec->placeholder);
+    return vgpu_parse_limit((enum vgpu_limit)spec->least, text, number, err);
+}
+
 static enum vgpu_status parse_value(const struct command *command, const struct option_spec *spec,
                                     const char *text, struct option_value *value, struct vgpu_error *err)
 {
@@ -228,6 +286,12 @@ static enum vgpu_status parse_value(const struct command *command, const struct 
         break;
     case OPTION_TYPE_SECONDS:
         status = parse_seconds(spec, text, &value->number, err);
+        break;
+    case OPTION_TYPE_TEXT:
+        status = parse_text(text, value, err);
+        break;
+    case OPTION_TYPE_LIMIT:
+        status = parse_limit(spec, text, &value->number, err);
         break;
     case OPTION_TYPE_FLAG: /* has no value to parse */
         break;
@@ -399,7 +463,7 @@ static enum vgpu_status check_selection(struct arguments *arguments, const struc
 static enum vgpu_status check_needs(const struct arguments *arguments, const struct command *command,
                                     struct vgpu_error *err)
 {
-    char wanted[128] = "";
+    char wanted[320] = "";
     bool one_of_given = false;
     for (const struct command_option *option = command->options; option->need != NEED_NONE; option++) {
         const struct option_spec *spec = &option_catalogue[option->id];
@@ -434,6 +498,22 @@ static enum vgpu_status check_output(const struct arguments *arguments, struct v
         return error_set(err, VGPU_ERR_USAGE,
                          "--columns and -o wide both say which columns; give one of them");
     return VGPU_OK;
+}
+
+struct vgpu_limits arguments_limits(const struct arguments *arguments)
+{
+    struct vgpu_limits limits = {.set = 0};
+    for (int limit = 0; limit < VGPU_LIMIT_COUNT; limit++) {
+        enum option_id id = (enum option_id)(OPTION_WEIGHT + limit);
+        if (!arguments_has(arguments, id))
+            continue;
+        if (arguments_number(arguments, id) == LIMIT_TO_CLEAR)
+            limits.cleared |= 1u << limit;
+        else
+            limits.set |= 1u << limit;
+        limits.values[limit] = arguments_number(arguments, id);
+    }
+    return limits;
 }
 
 enum output_format arguments_output(const struct arguments *arguments)

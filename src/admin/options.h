@@ -27,6 +27,21 @@ enum option_id {
     OPTION_CHANGES,
     OPTION_GRANTS,
     OPTION_DRY_RUN,
+    OPTION_REASON,
+    /* Limits, in the order of enum vgpu_limit. */
+    OPTION_WEIGHT,
+    OPTION_TIME_LIMIT,
+    OPTION_CALL_RATE,
+    OPTION_CALL_BURST,
+    OPTION_BYTE_RATE,
+    OPTION_BYTE_BURST,
+    OPTION_QUEUE_DEPTH,
+    OPTION_MEMORY,
+    OPTION_PROCESSES,
+    OPTION_MAX_FAULTS,
+    OPTION_FAULT_WINDOW,
+    OPTION_MODE,
+    OPTION_AGEING,
     /* How it is printed. */
     OPTION_JSON,
     OPTION_OUTPUT,
@@ -51,6 +66,8 @@ enum option_type {
     OPTION_TYPE_FLAG,    /* takes no value */
     OPTION_TYPE_OUTPUT,  /* enum output_format */
     OPTION_TYPE_COLUMNS, /* names of columns of the command's tables */
+    OPTION_TYPE_TEXT,    /* one line */
+    OPTION_TYPE_LIMIT,   /* a value of the enum vgpu_limit that `least` is; "default": LIMIT_TO_CLEAR */
     OPTION_TYPE_SECONDS, /* may have a fraction; may be left out, and is only taken behind '=' */
 };
 
@@ -58,12 +75,14 @@ enum output_format { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON };
 
 #define WATCH_DEFAULT_MS 2000
 
+#define LIMIT_TO_CLEAR (-1) /* what is set is not to be set any more */
+
 struct option_spec {
     const char *name; /* without the dashes */
     enum option_type type;
     const char *placeholder; /* what stands for the value in --help, as the requirement writes it */
     const char *help;
-    int64_t least, most; /* OPTION_TYPE_NUMBER; OPTION_TYPE_SECONDS: milliseconds */
+    int64_t least, most; /* OPTION_TYPE_NUMBER; OPTION_TYPE_SECONDS: milliseconds; OPTION_TYPE_LIMIT: which */
     char letter;         /* of its short form, "-o"; 0: it has none */
 };
 
@@ -110,6 +129,9 @@ static inline char arguments_letter(const struct arguments *arguments, enum opti
 {
     return arguments->values[id].text[0];
 }
+
+/* What the options of limits set and clear. */
+struct vgpu_limits arguments_limits(const struct arguments *arguments);
 
 /* NULL when the option was not given. */
 static inline const char *arguments_text(const struct arguments *arguments, enum option_id id)

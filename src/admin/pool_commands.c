@@ -14,6 +14,7 @@ static const struct table_column pool_columns[] = {
     {.heading = "HIGH", .align = TABLE_RIGHT},
     {.heading = "MEDIUM", .align = TABLE_RIGHT},
     {.heading = "LOW", .align = TABLE_RIGHT},
+    {.heading = "MODE"},
 };
 const struct table_layout pool_table = {pool_columns, sizeof pool_columns / sizeof pool_columns[0]};
 
@@ -32,12 +33,14 @@ static enum vgpu_status print_table(const struct command_context *context,
     struct table *table = table_create(&pool_table);
     for (size_t i = 0; i < snapshot->pool_count; i++) {
         char gpus[DESCRIBE_BYTES];
+        char mode[DESCRIBE_BYTES];
         const struct vgpu_pool *pool = &snapshot->pools[i];
         table_addf(table, "%c", pool->pool);
         table_add(table, describe_pool_gpus(gpus, snapshot, pool->pool));
         table_addf(table, "%" PRIu32, pool->vm_count);
         for (int priority = VGPU_PRIORITY_HIGH; priority >= VGPU_PRIORITY_LOW; priority--)
             table_addf(table, "%" PRIu32, pool->vm_count_by_priority[priority]);
+        table_add(table, describe_mode(mode, pool));
     }
     return listing_print(context, table, err);
 }

@@ -83,6 +83,24 @@ static void print_class(FILE *out, size_t width, const struct vgpu_snapshot *sna
     fputc('\n', out);
 }
 
+/* "  Quarantined: 2 VMs (VM-1: mines coins, VM-2: ...)"; nothing where none is. */
+static void print_quarantined(FILE *out, size_t width, const struct vgpu_snapshot *snapshot, char pool)
+{
+    char piece[VGPU_VM_NAME_BYTES + VGPU_REASON_BYTES + 16];
+    struct text_flow flow = {.out = out, .width = width, .indent = 4};
+    size_t shown = 0;
+    for (size_t i = 0; i < snapshot->vm_count; i++) {
+        const struct vgpu_vm *vm = &snapshot->vms[i];
+        if (vm->pool != pool || !vm->quarantined)
+            continue;
+        snprintf(piece, sizeof piece, "%s%s (%s)", shown > 0 ? ", " : "  Quarantined: ", vm->vm_name,
+                 describe_quarantine(vm));
+        text_flow_put(&flow, piece);
+        shown++;
+    }
+    fputs(shown > 0 ? "\n" : "", out);
+}
+
 static void print_pools(FILE *out, bool colour, size_t width, const struct vgpu_snapshot *snapshot)
 {
     fputc('\n', out);
@@ -96,6 +114,9 @@ static void print_pools(FILE *out, bool colour, size_t width, const struct vgpu_
         for (int priority = VGPU_PRIORITY_HIGH; priority >= VGPU_PRIORITY_LOW; priority--)
             print_class(out, width, snapshot, pool->pool, (enum vgpu_priority)priority,
                         pool->vm_count_by_priority[priority]);
+        if ((pool->limits.set >> VGPU_LIMIT_MODE & 1u) != 0)
+            fprintf(out, "  Mode: %s\n", describe_mode(number, pool));
+        print_quarantined(out, width, snapshot, pool->pool);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "admin/document.h"
 #include "admin/selection.h"
 #include "admin/text.h"
+#include "admin/vm_change.h"
 #include "base/error.h"
 
 /* "VM-1 (abc123)". */
@@ -56,6 +57,7 @@ enum vgpu_status run_register_vm(const struct command_context *context, struct v
         .priority = (enum vgpu_priority)arguments_number(arguments, OPTION_PRIORITY),
         .vm_id = (int32_t)arguments_number(arguments, OPTION_VM_ID),
         .vsock_cid = (uint32_t)arguments_number(arguments, OPTION_VSOCK_CID),
+        .limits = arguments_limits(arguments),
     };
     if (arguments_has(arguments, OPTION_ALL_UNREGISTERED))
         return run_register_all_unregistered(context, err);
@@ -103,9 +105,38 @@ static void print_number_change(struct change_list *changes, const char *field, 
     print_change(changes, field, now_text, before_text);
 }
 
-static void print_update(const struct command_context *context, uint32_t fields, const struct vgpu_vm *before,
-                         const struct vgpu_vm *now)
+/* "16G", "not set". Returns text or a constant. */
+static const char *limit_text(const struct vgpu_limits *limits, enum vgpu_limit limit,
+                              char text[VGPU_LIMIT_TEXT_BYTES])
 {
+    return (limits->set >> limit & 1u) != 0 ? vgpu_format_limit(limit, limits->values[limit], text)
+                                            : "not set";
+}
+
+void vm_change_print_limits(FILE *out, const struct vgpu_limits *change, const struct vgpu_limits *before,
+                            const struct vgpu_limits *now, bool *any)
+{
+    struct change_list changes = {.out = out, .any = *any};
+    for (int number = 0; number < VGPU_LIMIT_COUNT; number++) {
+        enum vgpu_limit limit = (enum vgpu_limit)number;
+        char before_text[VGPU_LIMIT_TEXT_BYTES];
+        char now_text[VGPU_LIMIT_TEXT_BYTES];
+        if (((change->set | change->cleared) >> limit & 1u) != 0)
+            print_change(&changes, vgpu_limit_name(limit), limit_text(now, limit, now_text),
+                         limit_text(before, limit, before_text));
+    }
+    *any = changes.any;
+}
+
+static const char *quarantine_text(const struct vgpu_vm *vm)
+{
+    return !vm->quarantined ? "no" : vm->quarantine_reason[0] != '\0' ? vm->quarantine_reason : "yes";
+}
+
+static void print_update(const struct command_context *context, const struct vgpu_vm_update *wanted,
+                         const struct vgpu_vm *before, const struct vgpu_vm *now)
+{
+    uint32_t fields = wanted->fields;
     FILE *out = context->out;
     struct change_list changes = {.out = out};
     print_vm_label(out, now);
@@ -122,6 +153,10 @@ static void print_update(const struct command_context *context, uint32_t fields,
         print_number_change(&changes, "vsock CID", now->vsock_cid, before->vsock_cid);
     if (fields & VGPU_VM_PAUSED)
         print_change(&changes, "paused", now->paused ? "yes" : "no", before->paused ? "yes" : "no");
+    if (fields & VGPU_VM_QUARANTINE)
+        print_change(&changes, "quarantine", quarantine_text(now), quarantine_text(before));
+    if (fields & VGPU_VM_LIMITS)
+        vm_change_print_limits(out, &wanted->limits, &before->limits, &now->limits, &changes.any);
     if (fields & VGPU_VM_POOL)
         print_served_by(context, now);
     else
@@ -169,16 +204,18 @@ static struct vgpu_vm_update make_update(const struct arguments *arguments)
         .vm_id = (int32_t)arguments_number(arguments, OPTION_VM_ID),
         .vm_name = new_name != NULL ? new_name : arguments_text(arguments, OPTION_VM_NAME),
         .vsock_cid = (uint32_t)arguments_number(arguments, OPTION_VSOCK_CID),
+        .limits = arguments_limits(arguments),
     };
+    if ((wanted.limits.set | wanted.limits.cleared) != 0)
+        wanted.fields |= VGPU_VM_LIMITS;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         if (arguments_has(arguments, fields[i].option) && arguments->selector != fields[i].option)
             wanted.fields |= fields[i].field;
     return wanted;
 }
 
-/* All VMs that are meant, or none. */
-static enum vgpu_status change_vms(const struct command_context *context, struct vgpu_vm_update wanted,
-                                   struct vgpu_error *err)
+enum vgpu_status vm_change_run(const struct command_context *context, struct vgpu_vm_update wanted,
+                               struct vgpu_error *err)
 {
     struct vm_lists lists = {0};
     enum vgpu_status status = vgpu_begin(context->vgpu, err);
@@ -195,24 +232,24 @@ static enum vgpu_status change_vms(const struct command_context *context, struct
         status = print_changed(context, lists.before, lists.after, lists.count, err);
     else
         for (size_t i = 0; status == VGPU_OK && i < lists.count; i++)
-            print_update(context, wanted.fields, &lists.before[i], &lists.after[i]);
+            print_update(context, &wanted, &lists.before[i], &lists.after[i]);
     lists_fini(&lists);
     return status;
 }
 
 enum vgpu_status run_update_vm(const struct command_context *context, struct vgpu_error *err)
 {
-    return change_vms(context, make_update(context->arguments), err);
+    return vm_change_run(context, make_update(context->arguments), err);
 }
 
 enum vgpu_status run_pause(const struct command_context *context, struct vgpu_error *err)
 {
-    return change_vms(context, (struct vgpu_vm_update){.fields = VGPU_VM_PAUSED, .paused = true}, err);
+    return vm_change_run(context, (struct vgpu_vm_update){.fields = VGPU_VM_PAUSED, .paused = true}, err);
 }
 
 enum vgpu_status run_resume(const struct command_context *context, struct vgpu_error *err)
 {
-    return change_vms(context, (struct vgpu_vm_update){.fields = VGPU_VM_PAUSED, .paused = false}, err);
+    return vm_change_run(context, (struct vgpu_vm_update){.fields = VGPU_VM_PAUSED, .paused = false}, err);
 }
 
 static void print_removed(FILE *out, const struct vgpu_vm *vm)

@@ -21,6 +21,8 @@ static const struct table_column vm_columns[] = {
     {.heading = "GPU NAME", .narrowest = 12, .optional = 1},
     {.heading = "GPU STATUS", .narrowest = 10},
     {.heading = "PAUSED", .wide = true},
+    {.heading = "QUARANTINE", .narrowest = 12, .wide = true},
+    {.heading = "WEIGHT", .align = TABLE_RIGHT, .wide = true},
     {.heading = "VSOCK CID", .align = TABLE_RIGHT, .wide = true},
     {.heading = "REGISTERED", .wide = true},
     {.heading = "CHANGED", .wide = true},
@@ -43,6 +45,7 @@ static void add_vm_gpu(struct table *table, const struct vgpu_gpu *gpu)
 
 static void add_vm_row(struct table *table, const struct vgpu_snapshot *snapshot, const struct vgpu_vm *vm)
 {
+    char weight[VGPU_LIMIT_TEXT_BYTES];
     table_addf(table, "%" PRId32, vm->vm_id);
     table_add(table, vm->vm_name);
     table_add(table, vm->vm_uuid);
@@ -51,6 +54,10 @@ static void add_vm_row(struct table *table, const struct vgpu_snapshot *snapshot
                      vgpu_priority_name(vm->priority));
     add_vm_gpu(table, snapshot_vm_gpu(snapshot, vm));
     table_add_styled(table, TEXT_NOTABLE, vm->paused ? "yes" : NULL);
+    table_add_styled(table, TEXT_BAD, describe_quarantine(vm));
+    table_add(table, (vm->limits.set >> VGPU_LIMIT_WEIGHT & 1u) != 0
+                         ? vgpu_format_limit(VGPU_LIMIT_WEIGHT, vm->limits.values[VGPU_LIMIT_WEIGHT], weight)
+                         : NULL);
     if (vm->vsock_cid != 0)
         table_addf(table, "%" PRIu32, vm->vsock_cid);
     else
@@ -162,6 +169,14 @@ static void print_vm(const struct command_context *context, const struct vgpu_sn
     fprintf(out, "  Priority: %s\n", vgpu_priority_name(vm->priority));
     if (vm->paused)
         fputs("  Paused: yes (it gets no GPU; let it go on with 'vgpu-admin resume')\n", out);
+    if (vm->quarantined) {
+        fputs("  Quarantine: ", out);
+        text_style_begin(out, context->colour, TEXT_BAD);
+        text_put(out, describe_quarantine(vm), SIZE_MAX);
+        text_style_end(out, context->colour, TEXT_BAD);
+        fprintf(out, " (since %s UTC; let it go on with 'vgpu-admin release')\n", vm->quarantined_at);
+    }
+    describe_limits(out, vm, snapshot_find_pool(snapshot, vm->pool));
     fprintf(out, "  Socket: %s/guests/%s.sock\n", vgpu_run_dir(context->vgpu), vm->vm_uuid);
     if (vm->vsock_cid != 0)
         fprintf(out, "  vsock CID: %" PRIu32 "\n", vm->vsock_cid);

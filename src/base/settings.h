@@ -38,6 +38,16 @@ enum setting_key {
     SETTING_MAX_GUESTS,
     SETTING_SPIN_US,
     SETTING_HYPERVISOR_URIS,
+    /* What counts for a VM where nothing is set for it or its pool (base/limit.h). */
+    SETTING_TIME_LIMIT,
+    SETTING_CALL_RATE,
+    SETTING_CALL_BURST,
+    SETTING_BYTE_RATE,
+    SETTING_BYTE_BURST,
+    SETTING_QUEUE_DEPTH,
+    SETTING_MEMORY_LIMIT,
+    SETTING_MAX_FAULTS,
+    SETTING_FAULT_WINDOW,
     SETTING_COUNT,
 };
 

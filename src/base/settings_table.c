@@ -8,6 +8,8 @@
 #define US_PER_MS INT64_C(1000)
 #define US_PER_S  INT64_C(1000000)
 
+#define BYTES_MOST (INT64_C(1) << 40)
+
 static const char *const driver_choices[] = {"nvidia", "simulated", NULL}; /* enum setting_driver */
 static const char *const log_choices[] = {"error", "warning", "info", "debug", NULL}; /* enum log_level */
 
@@ -49,6 +51,25 @@ static const struct setting_description table[SETTING_COUNT] = {
     [SETTING_HYPERVISOR_URIS] =
         {"hypervisor_uris", SETTING_TYPE_LIST, "auto", 0, 65535, NULL,
          "hypervisors to ask for VMs: libvirt's URIs, xe; auto for those found, or none"},
+    [SETTING_TIME_LIMIT] = {"time_limit", SETTING_TYPE_DURATION, "0", 0, 86400 * US_PER_S, NULL,
+                            "how long one piece of work of a VM may run on the GPU; 0 for ever"},
+    [SETTING_CALL_RATE] = {"call_rate", SETTING_TYPE_INTEGER, "0", 0, 1000000000, NULL,
+                           "calls a second that a VM may make; 0 without limit"},
+    [SETTING_CALL_BURST] = {"call_burst", SETTING_TYPE_INTEGER, "0", 0, 1000000000, NULL,
+                            "calls that a VM may make at once after a pause; 0 as in a tenth of a second"},
+    [SETTING_BYTE_RATE] = {"byte_rate", SETTING_TYPE_SIZE, "0", 0, BYTES_MOST, NULL,
+                           "bytes a second that a VM may copy; 0 without limit"},
+    [SETTING_BYTE_BURST] = {"byte_burst", SETTING_TYPE_SIZE, "0", 0, BYTES_MOST, NULL,
+                            "bytes that a VM may copy at once after a pause; 0 as in a tenth of a second"},
+    [SETTING_QUEUE_DEPTH] =
+        {"queue_depth", SETTING_TYPE_INTEGER, "0", 0, 65536, NULL,
+         "pieces of work that a VM may have given to the GPU and that are not complete; 0 without limit"},
+    [SETTING_MEMORY_LIMIT] = {"memory_limit", SETTING_TYPE_SIZE, "0", 0, 1024 * BYTES_MOST, NULL,
+                              "device memory that a VM may have; 0 all there is"},
+    [SETTING_MAX_FAULTS] = {"max_faults", SETTING_TYPE_INTEGER, "100", 0, 1000, NULL,
+                            "faults within fault_window that put a VM into quarantine; 0 never"},
+    [SETTING_FAULT_WINDOW] = {"fault_window", SETTING_TYPE_DURATION, "10min", US_PER_S, 30 * 86400 * US_PER_S,
+                              NULL, "for how long a fault of a VM counts towards max_faults"},
 };
 
 const struct setting_description *settings_describe(enum setting_key key)

@@ -1,6 +1,8 @@
 #include "libvgpu/configuration_text.h"
 
 #include "base/error.h"
+#include "libvgpu/vm_limits.h"
+#include "libvgpu/words.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -56,6 +58,10 @@ static json_t *make_vm(const struct vgpu_vm *vm)
         json_object_set_new(object, "vsock_cid", json_integer(vm->vsock_cid));
     if (vm->paused)
         json_object_set_new(object, "paused", json_true());
+    if (vm->limits.set != 0)
+        json_object_set_new(object, "limits", limits_document(&vm->limits));
+    if (vm->quarantined)
+        json_object_set_new(object, "quarantine", make_text(vm->quarantine_reason));
     return object;
 }
 
@@ -68,6 +74,24 @@ static bool print_line(FILE *out, json_t *value, bool last)
     return good;
 }
 
+/* One line for each pool that has limits of its own; nothing where none has. */
+static bool print_pool_limits(FILE *out, const struct vgpu_snapshot *snapshot)
+{
+    bool good = true;
+    bool any = false;
+    for (size_t i = 0; i < snapshot->pool_count; i++) {
+        if (snapshot->pools[i].limits.set == 0)
+            continue;
+        json_t *limits = limits_document(&snapshot->pools[i].limits);
+        fprintf(out, "%s\"%c\": ", any ? ",\n" : "\"pool_limits\": {\n", snapshot->pools[i].pool);
+        good &= limits != NULL && json_dumpf(limits, out, 0) == 0;
+        json_decref(limits);
+        any = true;
+    }
+    fputs(any ? "\n},\n" : "", out);
+    return good;
+}
+
 /* By hand, because one VM belongs in one line: so a difference of one VM is a difference of one line. */
 static bool print(FILE *out, const struct vgpu_snapshot *snapshot)
 {
@@ -75,7 +99,9 @@ static bool print(FILE *out, const struct vgpu_snapshot *snapshot)
     fprintf(out, "{\n\"format\": \"%s\",\n\"version\": %d,\n\"pools\": [", FORMAT_NAME, FORMAT_VERSION);
     for (size_t i = 0; i < snapshot->pool_count; i++)
         fprintf(out, "%s\"%c\"", i > 0 ? ", " : "", snapshot->pools[i].pool);
-    fputs("],\n\"gpus\": [\n", out);
+    fputs("],\n", out);
+    good &= print_pool_limits(out, snapshot);
+    fputs("\"gpus\": [\n", out);
     for (size_t i = 0; i < snapshot->gpu_count; i++)
         good &= print_line(out, make_gpu(&snapshot->gpus[i]), i + 1 == snapshot->gpu_count);
     fputs("],\n\"vms\": [\n", out);
@@ -264,11 +290,25 @@ static void read_words(struct reader *reader, struct vgpu_vm *vm)
         refuse_word(reader, &why);
 }
 
+static void read_limits(struct reader *reader, struct vgpu_vm *vm)
+{
+    struct vgpu_error why;
+    const json_t *limits = json_object_get(reader->object, "limits");
+    const char *quarantine = read_text(reader, "quarantine", false);
+    if (reader->status == VGPU_OK && limits != NULL &&
+        limits_from_document(limits, false, &vm->limits, &why) != VGPU_OK)
+        refuse_word(reader, &why);
+    if (reader->status != VGPU_OK || quarantine == NULL)
+        return;
+    vm->quarantined = true;
+    words_fit_line(quarantine, vm->quarantine_reason, sizeof vm->quarantine_reason);
+}
+
 static enum vgpu_status read_vm(const json_t *list, size_t index, const struct vgpu_snapshot *snapshot,
                                 struct vgpu_vm *vm, struct vgpu_error *err)
 {
-    static const char *const members[] = {"vm_uuid",  "vm_id",     "vm_name", "pool",
-                                          "priority", "vsock_cid", "paused"};
+    static const char *const members[] = {"vm_uuid",   "vm_id",  "vm_name", "pool",      "priority",
+                                          "vsock_cid", "paused", "limits",  "quarantine"};
     struct reader reader = reader_start(list, "vms", index, err);
     char standard[VGPU_VM_NAME_BYTES];
     check_members(&reader, members, sizeof members / sizeof members[0]);
@@ -276,6 +316,7 @@ static enum vgpu_status read_vm(const json_t *list, size_t index, const struct v
     vm->vm_id = (int32_t)read_number(&reader, "vm_id", true, 1, VGPU_VM_ID_MAX);
     vm->vsock_cid = (uint32_t)read_number(&reader, "vsock_cid", false, 3, UINT32_MAX - 1);
     vm->paused = read_flag(&reader, "paused");
+    read_limits(&reader, vm);
     vm->pool = check_pool(&reader, snapshot, read_text(&reader, "pool", true));
     snprintf(standard, sizeof standard, "VM-%" PRId32, vm->vm_id);
     if (strcmp(vm->vm_name, standard) == 0)
@@ -301,6 +342,32 @@ static enum vgpu_status read_pools(const json_t *list, struct vgpu_snapshot *sna
     }
     if (!has_pool(snapshot, 'A') || !has_pool(snapshot, 'B'))
         return error_set(err, VGPU_ERR_CORRUPT, "\"pools\" lacks A or B, which always exist: add them");
+    return VGPU_OK;
+}
+
+/* limits NULL: there are none. */
+static enum vgpu_status read_pool_limits(const json_t *limits, struct vgpu_snapshot *snapshot,
+                                         struct vgpu_error *err)
+{
+    const char *letter;
+    const json_t *value;
+    if (limits != NULL && !json_is_object(limits))
+        return error_set(err, VGPU_ERR_CORRUPT,
+                         "\"pool_limits\" is no object: write it as {\"A\": {\"weight\": 4}}");
+    json_object_foreach((json_t *)limits, letter, value) /* which it does not change */
+    {
+        struct vgpu_error why;
+        struct vgpu_pool *pool = NULL;
+        for (size_t i = 0; i < snapshot->pool_count; i++)
+            if (snapshot->pools[i].pool == letter[0] && letter[1] == '\0')
+                pool = &snapshot->pools[i];
+        if (pool == NULL)
+            return error_set(err, VGPU_ERR_CORRUPT,
+                             "pool_limits: \"%.40s\" is not in \"pools\": add it there, or name another",
+                             letter);
+        if (limits_from_document(value, true, &pool->limits, &why) != VGPU_OK)
+            return error_set(err, VGPU_ERR_CORRUPT, "pool_limits: %c: %.400s", pool->pool, why.message);
+    }
     return VGPU_OK;
 }
 
@@ -385,7 +452,7 @@ static enum vgpu_status read_vms(const json_t *list, struct vgpu_snapshot *snaps
 
 static enum vgpu_status check_head(const json_t *root, struct vgpu_error *err)
 {
-    static const char *const members[] = {"format", "version", "pools", "gpus", "vms"};
+    static const char *const members[] = {"format", "version", "pools", "gpus", "vms", "pool_limits"};
     const char *format = json_string_value(json_object_get(root, "format"));
     const json_t *version = json_object_get(root, "version");
     struct reader reader = {.object = root, .where = "it", .err = err};
@@ -401,7 +468,7 @@ static enum vgpu_status check_head(const json_t *root, struct vgpu_error *err)
                          ", this program knows up to %d): update this installation",
                          json_integer_value(version), FORMAT_VERSION);
     check_members(&reader, members, sizeof members / sizeof members[0]);
-    for (size_t i = 2; reader.status == VGPU_OK && i < sizeof members / sizeof members[0]; i++)
+    for (size_t i = 2; reader.status == VGPU_OK && i < 5; i++) /* the lists, which must be there */
         if (!json_is_array(json_object_get(root, members[i])))
             fail(&reader, "\"%s\" is missing or no list: write it as [...], or [] for none", members[i]);
     return reader.status;
@@ -419,6 +486,8 @@ enum vgpu_status configuration_parse(const char *text, size_t length, struct vgp
     enum vgpu_status status = check_head(root, err);
     if (status == VGPU_OK)
         status = read_pools(json_object_get(root, "pools"), &read, err);
+    if (status == VGPU_OK)
+        status = read_pool_limits(json_object_get(root, "pool_limits"), &read, err);
     if (status == VGPU_OK)
         status = read_gpus(json_object_get(root, "gpus"), &read, err);
     if (status == VGPU_OK)

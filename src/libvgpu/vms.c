@@ -1,6 +1,8 @@
 /* VMs and the snapshot: callers' words are checked here, the store does the rest. */
 #include "base/error.h"
 #include "libvgpu/handle.h"
+#include "libvgpu/vm_limits.h"
+#include "libvgpu/words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,6 +56,7 @@ enum vgpu_status vgpu_register_vm(struct vgpu *handle, const struct vgpu_vm_regi
         .pool = registration->pool,
         .priority = registration->priority,
         .vsock_cid = registration->vsock_cid,
+        .limits = registration->limits,
     };
     enum vgpu_status status = vgpu_parse_vm_uuid(registration->vm_uuid, vm.vm_uuid, err);
     if (status == VGPU_OK)
@@ -64,6 +67,8 @@ enum vgpu_status vgpu_register_vm(struct vgpu *handle, const struct vgpu_vm_regi
         status = check_vm_id(vm.vm_id, 0, err);
     if (status == VGPU_OK)
         status = check_vsock_cid(vm.vsock_cid, err);
+    if (status == VGPU_OK)
+        status = limits_check(&vm.limits, false, err);
     if (status != VGPU_OK)
         return status;
     return handle_changed(handle, store_register_vm(handle->store, &vm, registered, err));
@@ -88,8 +93,8 @@ enum vgpu_status vgpu_list_vms(struct vgpu *handle, const struct vgpu_vm_filter 
 static enum vgpu_status check_update(const struct vgpu_vm_update *update, struct vgpu_vm *values,
                                      struct vgpu_error *err)
 {
-    static const uint32_t known =
-        VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_NAME | VGPU_VM_VSOCK_CID | VGPU_VM_PAUSED;
+    static const uint32_t known = VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_NAME |
+                                  VGPU_VM_VSOCK_CID | VGPU_VM_PAUSED | VGPU_VM_LIMITS | VGPU_VM_QUARANTINE;
     enum vgpu_status status = VGPU_OK;
     *values = (struct vgpu_vm){
         .pool = update->pool,
@@ -97,7 +102,11 @@ static enum vgpu_status check_update(const struct vgpu_vm_update *update, struct
         .vm_id = update->vm_id,
         .vsock_cid = update->vsock_cid,
         .paused = update->paused,
+        .limits = update->limits,
+        .quarantined = update->quarantined,
     };
+    words_fit_line(update->quarantine_reason == NULL ? "" : update->quarantine_reason,
+                   values->quarantine_reason, sizeof values->quarantine_reason);
     if (update->fields == 0 || (update->fields & ~known) != 0)
         return error_set(err, VGPU_ERR_USAGE, "nothing to change: name at least one field of the VM");
     if ((update->fields & VGPU_VM_PRIORITY) != 0)
@@ -108,6 +117,8 @@ static enum vgpu_status check_update(const struct vgpu_vm_update *update, struct
         status = check_vsock_cid(values->vsock_cid, err);
     if (status == VGPU_OK && (update->fields & VGPU_VM_NAME) != 0)
         status = check_name(update->vm_name, values->vm_name, err);
+    if (status == VGPU_OK && (update->fields & VGPU_VM_LIMITS) != 0)
+        status = limits_check(&values->limits, false, err);
     return status;
 }
 

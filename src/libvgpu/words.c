@@ -151,24 +151,40 @@ enum vgpu_status vgpu_parse_vm_name(const char *text, char vm_name[VGPU_VM_NAME_
     return VGPU_OK;
 }
 
-void words_fit_vm_name(const char *text, char vm_name[VGPU_VM_NAME_BYTES])
+/* Copies what a name may have, up to so many characters, whole ones. Returns whether there is one to be seen.
+ */
+static bool fit(const char *text, char *fitted, size_t size, size_t characters_most)
 {
     const unsigned char *rest = (const unsigned char *)text;
     size_t used = 0;
-    bool blank = true;
-    for (size_t characters = 0; *rest != '\0' && characters < VM_NAME_MAX;) {
+    bool visible = false;
+    for (size_t characters = 0; *rest != '\0' && characters < characters_most;) {
         unsigned code = 0;
         size_t bytes = utf8_character(rest, &code);
         size_t step = bytes == 0 ? 1 : bytes;
+        if (used + step >= size)
+            break;
         if (bytes > 0 && !is_control(code)) {
-            memcpy(vm_name + used, rest, bytes);
+            memcpy(fitted + used, rest, bytes);
             used += bytes;
             characters++;
-            blank = blank && is_space(code);
+            visible = visible || !is_space(code);
         }
         rest += step;
     }
-    vm_name[blank ? 0 : used] = '\0';
+    fitted[used] = '\0';
+    return visible;
+}
+
+void words_fit_vm_name(const char *text, char vm_name[VGPU_VM_NAME_BYTES])
+{
+    if (!fit(text, vm_name, VGPU_VM_NAME_BYTES, VM_NAME_MAX))
+        vm_name[0] = '\0';
+}
+
+void words_fit_line(const char *text, char *line, size_t size)
+{
+    fit(text, line, size, size);
 }
 
 /* ---- Numbers ---- */

@@ -12,4 +12,7 @@ bool words_is_real_uuid(const char *text);
  * after 64 characters; empty where nothing is left. */
 void words_fit_vm_name(const char *text, char vm_name[VGPU_VM_NAME_BYTES]);
 
+/* Makes any text one line of UTF-8 without control characters, cut to what fits. */
+void words_fit_line(const char *text, char *line, size_t size);
+
 #endif

@@ -1,6 +1,7 @@
 /* A whole configuration at once. Each difference is a change like any other, with its row in the history; the
  * order below keeps every step consistent. */
 #include "base/error.h"
+#include "base/limit.h"
 #include "store/vms.h"
 
 #include <inttypes.h>
@@ -35,6 +36,17 @@ static enum vgpu_status add_pools(struct store *store, const struct vgpu_snapsho
     for (size_t i = 0; status == VGPU_OK && i < wanted->pool_count; i++)
         if (!has_pool(now, wanted->pools[i].pool))
             status = store_add_pool(store, wanted->pools[i].pool, err);
+    return status;
+}
+
+static enum vgpu_status limit_pools(struct store *store, const struct vgpu_snapshot *wanted,
+                                    struct vgpu_error *err)
+{
+    enum vgpu_status status = VGPU_OK;
+    for (size_t i = 0; status == VGPU_OK && i < wanted->pool_count; i++) {
+        struct vgpu_limits change = limits_replacement(&wanted->pools[i].limits);
+        status = store_set_pool_limits(store, wanted->pools[i].pool, &change, NULL, err);
+    }
     return status;
 }
 
@@ -123,14 +135,17 @@ static enum vgpu_status change(struct store *store, const struct vgpu_vm *now, c
                                struct vgpu_error *err)
 {
     struct vgpu_vm row;
-    uint32_t fields = VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_VSOCK_CID | VGPU_VM_PAUSED;
+    uint32_t fields = VGPU_VM_POOL | VGPU_VM_PRIORITY | VGPU_VM_ID | VGPU_VM_VSOCK_CID | VGPU_VM_PAUSED |
+                      VGPU_VM_LIMITS | VGPU_VM_QUARANTINE;
+    struct vgpu_vm values = *wanted;
     char standard[VGPU_VM_NAME_BYTES];
     snprintf(standard, sizeof standard, "VM-%" PRId32, now->vm_id);
     bool was_standard = strcmp(now->vm_name, standard) == 0;
     bool is_standard = wanted->vm_name[0] == '\0';
     if (was_standard != is_standard || (!is_standard && strcmp(now->vm_name, wanted->vm_name) != 0))
         fields |= VGPU_VM_NAME;
-    return vm_change(store, fields, wanted, now, &row, err);
+    values.limits = limits_replacement(&wanted->limits);
+    return vm_change(store, fields, &values, now, &row, err);
 }
 
 /* What happens to VMs, in this order: removals make room, parked numbers too, then come changes and arrivals.
@@ -186,6 +201,8 @@ enum vgpu_status store_apply_configuration(struct store *store, const struct vgp
     enum vgpu_status status = store_get_snapshot(store, &now, err);
     if (status == VGPU_OK)
         status = add_pools(store, &now, wanted, err);
+    if (status == VGPU_OK)
+        status = limit_pools(store, wanted, err);
     if (status == VGPU_OK)
         status = apply_gpus(store, &now, wanted, err);
     if (status == VGPU_OK)

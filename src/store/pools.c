@@ -1,7 +1,9 @@
 #include "store/pools.h"
 
 #include "base/error.h"
+#include "base/limit.h"
 #include "store/history.h"
+#include "store/limit_columns.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,7 +49,8 @@ enum vgpu_status store_list_pools(struct store *store, struct vgpu_pool **pools,
         store,
         "SELECT p.pool_id, (SELECT count(*) FROM gpus g WHERE g.pool_id = p.pool_id)"
         " + (SELECT count(*) FROM gpu_pools q WHERE q.pool_id = p.pool_id),"
-        " coalesce(low, 0), coalesce(medium, 0), coalesce(high, 0) FROM pools p LEFT JOIN"
+        " coalesce(low, 0), coalesce(medium, 0), coalesce(high, 0), " LIMIT_COLUMNS_OF_POOL
+        " FROM pools p LEFT JOIN"
         " (SELECT coalesce(further_pool_id, pool_id) AS pool, sum(priority = 0) AS low,"
         " sum(priority = 1) AS medium, sum(priority = 2) AS high FROM vms GROUP BY 1) v ON v.pool = p.pool_id"
         " ORDER BY p.pool_id");
@@ -63,6 +66,7 @@ enum vgpu_status store_list_pools(struct store *store, struct vgpu_pool **pools,
             pool->vm_count_by_priority[class] = (uint32_t)query_int(&query, 2 + class);
             pool->vm_count += pool->vm_count_by_priority[class];
         }
+        limits_read(&query, 5, LIMIT_COUNT_OF_POOL, &pool->limits);
     }
     enum vgpu_status status = query_end(&query, err);
     if (status != VGPU_OK) {
@@ -135,4 +139,52 @@ enum vgpu_status store_remove_pool(struct store *store, char pool, struct vgpu_e
         status = write_pool(store, query_start(store, "DELETE FROM pools WHERE pool_id = ?1"), pool,
                             "remove-pool", err);
     return change_end(store, status, err);
+}
+
+/* ---- Limits ---- */
+
+static enum vgpu_status read_pool_limits(struct store *store, char pool, struct vgpu_limits *limits,
+                                         struct vgpu_error *err)
+{
+    struct query query = query_start(store, "SELECT " LIMIT_COLUMNS_OF_POOL " FROM pools WHERE pool_id = ?1");
+    query_bind_pool(&query, 1, pool);
+    while (query_row(&query))
+        limits_read(&query, 0, LIMIT_COUNT_OF_POOL, limits);
+    return query_end(&query, err);
+}
+
+static enum vgpu_status change_pool_limits(struct store *store, char pool, const struct vgpu_limits *change,
+                                           struct vgpu_limits *after, struct vgpu_error *err)
+{
+    char subject[] = {'p', 'o', 'o', 'l', ' ', pool, '\0'};
+    struct vgpu_limits before = {.set = 0};
+    enum vgpu_status status = pool_check(store, pool, err);
+    if (status == VGPU_OK)
+        status = read_pool_limits(store, pool, &before, err);
+    if (status != VGPU_OK)
+        return status;
+    *after = before;
+    limits_apply(after, change);
+    if (limits_equal(after, &before))
+        return VGPU_OK;
+    struct query query = query_start(store, "UPDATE pools SET (" LIMIT_COLUMNS_OF_POOL
+                                            ") = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                                            " WHERE pool_id = ?1");
+    query_bind_pool(&query, 1, pool);
+    limits_bind(&query, 2, LIMIT_COUNT_OF_POOL, after);
+    status = query_run(&query, err);
+    return status == VGPU_OK ? limits_record(store, "update-pool", subject, &before, after, err) : status;
+}
+
+enum vgpu_status store_set_pool_limits(struct store *store, char pool, const struct vgpu_limits *change,
+                                       struct vgpu_limits *updated, struct vgpu_error *err)
+{
+    struct vgpu_limits after;
+    enum vgpu_status status = change_begin(store, err);
+    if (status != VGPU_OK)
+        return status;
+    status = change_end(store, change_pool_limits(store, pool, change, &after, err), err);
+    if (status == VGPU_OK && updated != NULL)
+        *updated = after;
+    return status;
 }

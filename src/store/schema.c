@@ -78,6 +78,34 @@ static const char *const steps[] = {
     "PRAGMA application_id = 1447514197;", /* SCHEMA_APPLICATION_ID */
     /* 2. VMs that are held back. */
     "ALTER TABLE vms ADD COLUMN paused INTEGER NOT NULL DEFAULT 0 CHECK(paused IN (0, 1));",
+    /* 3. Limits, NULL where none is set: what counts then is the pool's, then vgpu.conf's. Quarantine, NULL
+     * where a VM is in none. */
+    "ALTER TABLE vms ADD COLUMN weight INTEGER CHECK(weight BETWEEN 1 AND 1000);"
+    "ALTER TABLE vms ADD COLUMN time_limit_us INTEGER CHECK(time_limit_us >= 0);"
+    "ALTER TABLE vms ADD COLUMN calls_per_second INTEGER CHECK(calls_per_second >= 0);"
+    "ALTER TABLE vms ADD COLUMN call_burst INTEGER CHECK(call_burst >= 0);"
+    "ALTER TABLE vms ADD COLUMN bytes_per_second INTEGER CHECK(bytes_per_second >= 0);"
+    "ALTER TABLE vms ADD COLUMN burst_bytes INTEGER CHECK(burst_bytes >= 0);"
+    "ALTER TABLE vms ADD COLUMN queue_depth INTEGER CHECK(queue_depth >= 0);"
+    "ALTER TABLE vms ADD COLUMN memory_limit_bytes INTEGER CHECK(memory_limit_bytes >= 0);"
+    "ALTER TABLE vms ADD COLUMN process_limit INTEGER CHECK(process_limit >= 1);"
+    "ALTER TABLE vms ADD COLUMN fault_limit INTEGER CHECK(fault_limit >= 0);"
+    "ALTER TABLE vms ADD COLUMN fault_window_us INTEGER CHECK(fault_window_us >= 1);"
+    "ALTER TABLE vms ADD COLUMN quarantined_at TIMESTAMP;"
+    "ALTER TABLE vms ADD COLUMN quarantine_reason TEXT;"
+    "ALTER TABLE pools ADD COLUMN weight INTEGER CHECK(weight BETWEEN 1 AND 1000);"
+    "ALTER TABLE pools ADD COLUMN time_limit_us INTEGER CHECK(time_limit_us >= 0);"
+    "ALTER TABLE pools ADD COLUMN calls_per_second INTEGER CHECK(calls_per_second >= 0);"
+    "ALTER TABLE pools ADD COLUMN call_burst INTEGER CHECK(call_burst >= 0);"
+    "ALTER TABLE pools ADD COLUMN bytes_per_second INTEGER CHECK(bytes_per_second >= 0);"
+    "ALTER TABLE pools ADD COLUMN burst_bytes INTEGER CHECK(burst_bytes >= 0);"
+    "ALTER TABLE pools ADD COLUMN queue_depth INTEGER CHECK(queue_depth >= 0);"
+    "ALTER TABLE pools ADD COLUMN memory_limit_bytes INTEGER CHECK(memory_limit_bytes >= 0);"
+    "ALTER TABLE pools ADD COLUMN process_limit INTEGER CHECK(process_limit >= 1);"
+    "ALTER TABLE pools ADD COLUMN fault_limit INTEGER CHECK(fault_limit >= 0);"
+    "ALTER TABLE pools ADD COLUMN fault_window_us INTEGER CHECK(fault_window_us >= 1);"
+    "ALTER TABLE pools ADD COLUMN shared_vms INTEGER CHECK(shared_vms BETWEEN 1 AND 64);"
+    "ALTER TABLE pools ADD COLUMN ageing_us INTEGER CHECK(ageing_us >= 0);",
 };
 _Static_assert(SCHEMA_APPLICATION_ID == 1447514197, "the number in step 1");
 

@@ -77,11 +77,16 @@ enum vgpu_status store_list_pools(struct store *store, struct vgpu_pool **pools,
 enum vgpu_status store_add_pool(struct store *store, char pool, struct vgpu_error *err); /* VGPU_ERR_EXISTS */
 enum vgpu_status store_remove_pool(struct store *store, char pool,
                                    struct vgpu_error *err); /* VGPU_ERR_BUSY */
+/* What change sets and clears (taken as checked); the other limits stay. updated (may be NULL) gets those
+ * there are then. VGPU_ERR_NOT_FOUND. */
+enum vgpu_status store_set_pool_limits(struct store *store, char pool, const struct vgpu_limits *change,
+                                       struct vgpu_limits *updated, struct vgpu_error *err);
 
 /* ---- VMs ----------------------------------------------------------------------------------------- */
 
 /* Of *vm: vm_uuid, vm_name (empty: the default name), pool, priority, vm_id (0: lowest free), vsock_cid (0:
- * none). registered may be NULL. VGPU_ERR_EXISTS names the VM that has it; VGPU_ERR_NOT_FOUND: no such pool.
+ * none), paused, limits, quarantined with its reason. registered may be NULL. VGPU_ERR_EXISTS names the VM
+ * that has it; VGPU_ERR_NOT_FOUND: no such pool.
  */
 enum vgpu_status store_register_vm(struct store *store, const struct vgpu_vm *vm, struct vgpu_vm *registered,
                                    struct vgpu_error *err);

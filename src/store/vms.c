@@ -1,5 +1,6 @@
 #include "store/vms.h"
 #include "base/error.h"
+#include "base/limit.h"
 #include "store/history.h"
 #include "store/placement.h"
 #include "store/pools.h"
@@ -25,6 +26,10 @@ void vm_read(const struct query *query, struct vgpu_vm *vm)
     query_text(query, 7, vm->created_at, sizeof vm->created_at);
     query_text(query, 8, vm->updated_at, sizeof vm->updated_at);
     vm->paused = query_int(query, 9) != 0;
+    query_text(query, 10, vm->quarantined_at, sizeof vm->quarantined_at);
+    query_text(query, 11, vm->quarantine_reason, sizeof vm->quarantine_reason);
+    vm->quarantined = vm->quarantined_at[0] != '\0';
+    limits_read(query, 12, LIMIT_COUNT_OF_VM, &vm->limits);
 }
 
 enum vgpu_status vm_collect(struct query *query, struct vgpu_vm **vms, size_t *count, struct vgpu_error *err)
@@ -163,7 +168,10 @@ static enum vgpu_status vm_insert(struct store *store, const struct vgpu_vm *vm,
     struct query query = query_start(
         store,
         "INSERT INTO vms (vm_id, vm_uuid, vm_name, pool_id, further_pool_id, priority, vsock_cid, gpu_id,"
-        " paused) VALUES (?1, ?2, ?3, coalesce(?4, 'A'), ?5, ?6, nullif(?7, 0), ?8, ?9)");
+        " paused, quarantined_at, quarantine_reason, " LIMIT_COLUMNS_OF_VM
+        ") VALUES (?1, ?2, ?3, coalesce(?4, 'A'), ?5, ?6, nullif(?7, 0), ?8, ?9,"
+        " CASE WHEN ?10 THEN CURRENT_TIMESTAMP END, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, "
+        "?22)");
     bool first_two = pool_is_first_two(vm->pool);
     query_bind_int(&query, 1, vm->vm_id);
     query_bind_text(&query, 2, vm->vm_uuid);
@@ -174,6 +182,9 @@ static enum vgpu_status vm_insert(struct store *store, const struct vgpu_vm *vm,
     query_bind_int(&query, 7, vm->vsock_cid);
     query_bind_optional(&query, 8, vm->gpu_id);
     query_bind_int(&query, 9, vm->paused);
+    query_bind_int(&query, 10, vm->quarantined);
+    query_bind_text(&query, 11, vm->quarantined ? vm->quarantine_reason : NULL);
+    limits_bind(&query, 12, LIMIT_COUNT_OF_VM, &vm->limits);
     return query_run(&query, err);
 }
 
@@ -254,6 +265,13 @@ static enum vgpu_status update_check(struct store *store, uint32_t fields, const
         after->priority = values->priority;
     if ((fields & VGPU_VM_PAUSED) != 0)
         after->paused = values->paused;
+    if ((fields & VGPU_VM_LIMITS) != 0)
+        limits_apply(&after->limits, &values->limits);
+    if ((fields & VGPU_VM_QUARANTINE) != 0) {
+        after->quarantined = values->quarantined;
+        snprintf(after->quarantine_reason, sizeof after->quarantine_reason, "%s",
+                 values->quarantined ? values->quarantine_reason : "");
+    }
     return status;
 }
 
@@ -263,9 +281,10 @@ static enum vgpu_status vm_write(struct store *store, uint32_t fields, const cha
     struct query query = query_start(
         store,
         "UPDATE vms SET vm_id = ?2, pool_id = coalesce(?3, pool_id), further_pool_id = ?4, priority = ?5,"
-        " vsock_cid = nullif(?6, 0), gpu_id = ?7, vm_name = CASE WHEN ?8 THEN ?9 ELSE vm_name END, paused = "
-        "?10,"
-        " updated_at = CURRENT_TIMESTAMP WHERE vm_uuid = ?1");
+        " vsock_cid = nullif(?6, 0), gpu_id = ?7, vm_name = CASE WHEN ?8 THEN ?9 ELSE vm_name END,"
+        " paused = ?10, quarantined_at = CASE WHEN ?11 THEN coalesce(quarantined_at, CURRENT_TIMESTAMP) END,"
+        " quarantine_reason = ?12, updated_at = CURRENT_TIMESTAMP, (" LIMIT_COLUMNS_OF_VM
+        ") = (?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23) WHERE vm_uuid = ?1");
     bool first_two = pool_is_first_two(after->pool);
     query_bind_text(&query, 1, after->vm_uuid);
     query_bind_int(&query, 2, after->vm_id);
@@ -277,6 +296,9 @@ static enum vgpu_status vm_write(struct store *store, uint32_t fields, const cha
     query_bind_int(&query, 8, (fields & VGPU_VM_NAME) != 0);
     query_bind_text(&query, 9, vm_name);
     query_bind_int(&query, 10, after->paused);
+    query_bind_int(&query, 11, after->quarantined);
+    query_bind_text(&query, 12, after->quarantine_reason);
+    limits_bind(&query, 13, LIMIT_COUNT_OF_VM, &after->limits);
     return query_run(&query, err);
 }
 
@@ -288,6 +310,24 @@ static enum vgpu_status record_field(struct store *store, const char *vm_uuid, c
     char subject[VGPU_VM_UUID_BYTES + 4];
     make_subject(subject, vm_uuid);
     return history_record(store, "update-vm", subject, field, old_value, new_value, err);
+}
+
+/* NULL where the VM is in none: the history has nothing there. */
+static const char *quarantine_text(const struct vgpu_vm *vm)
+{
+    return !vm->quarantined ? NULL : vm->quarantine_reason[0] != '\0' ? vm->quarantine_reason : "yes";
+}
+
+static enum vgpu_status record_quarantine(struct store *store, const struct vgpu_vm *before,
+                                          const struct vgpu_vm *after, struct vgpu_error *err)
+{
+    char subject[VGPU_VM_UUID_BYTES + 4];
+    if (before->quarantined == after->quarantined &&
+        strcmp(before->quarantine_reason, after->quarantine_reason) == 0)
+        return VGPU_OK;
+    make_subject(subject, before->vm_uuid);
+    return history_record(store, "update-vm", subject, "quarantine", quarantine_text(before),
+                          quarantine_text(after), err);
 }
 
 static enum vgpu_status record_number(struct store *store, const char *vm_uuid, const char *field,
@@ -319,6 +359,13 @@ static enum vgpu_status record_update(struct store *store, const struct vgpu_vm 
                               after->paused ? "yes" : "no", err);
     if (status == VGPU_OK)
         status = record_field(store, vm_uuid, "name", before->vm_name, after->vm_name, err);
+    if (status == VGPU_OK)
+        status = record_quarantine(store, before, after, err);
+    if (status == VGPU_OK) {
+        char subject[VGPU_VM_UUID_BYTES + 4];
+        make_subject(subject, vm_uuid);
+        status = limits_record(store, "update-vm", subject, &before->limits, &after->limits, err);
+    }
     return status;
 }
 
@@ -327,7 +374,9 @@ static bool differs(uint32_t fields, const struct vgpu_vm *values, const struct 
 {
     return after->pool != before->pool || after->priority != before->priority ||
            after->vm_id != before->vm_id || after->vsock_cid != before->vsock_cid ||
-           after->paused != before->paused ||
+           after->paused != before->paused || after->quarantined != before->quarantined ||
+           strcmp(after->quarantine_reason, before->quarantine_reason) != 0 ||
+           !limits_equal(&after->limits, &before->limits) ||
            ((fields & VGPU_VM_NAME) != 0 && strcmp(values->vm_name, before->vm_name) != 0);
 }
 

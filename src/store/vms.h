@@ -2,13 +2,14 @@
 #ifndef VGPU_STORE_VMS_H
 #define VGPU_STORE_VMS_H
 
-#include "store/database.h"
+#include "store/limit_columns.h"
 
 /* Every column that vm_read() reads; a WHERE may follow. */
 #define VM_SELECT                                                                                            \
     "SELECT vm_id, vm_uuid, coalesce(vm_name, 'VM-' || vm_id), coalesce(further_pool_id, pool_id), "         \
     "priority,"                                                                                              \
-    " coalesce(vsock_cid, 0), gpu_id, created_at, updated_at, paused FROM vms "
+    " coalesce(vsock_cid, 0), gpu_id, created_at, updated_at, paused, quarantined_at, "                      \
+    "quarantine_reason, " LIMIT_COLUMNS_OF_VM " FROM vms "
 
 void vm_read(const struct query *query, struct vgpu_vm *vm);
 

@@ -19,7 +19,8 @@ static json_t *make_option(const struct command_option *option)
         [OPTION_TYPE_VM_IDS] = "vm-ids",   [OPTION_TYPE_PRIORITY] = "priority",
         [OPTION_TYPE_NUMBER] = "number",   [OPTION_TYPE_TIME] = "time",
         [OPTION_TYPE_FLAG] = "flag",       [OPTION_TYPE_OUTPUT] = "output",
-        [OPTION_TYPE_COLUMNS] = "columns", [OPTION_TYPE_SECONDS] = "seconds"};
+        [OPTION_TYPE_COLUMNS] = "columns", [OPTION_TYPE_SECONDS] = "seconds",
+        [OPTION_TYPE_TEXT] = "text",       [OPTION_TYPE_LIMIT] = "limit"};
     const struct option_spec *spec = &option_catalogue[option->id];
     return json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", spec->name, "need", needs[option->need], "type",
                      types[spec->type], "least", (json_int_t)spec->least, "most", (json_int_t)spec->most);

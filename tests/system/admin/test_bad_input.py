@@ -94,6 +94,27 @@ COMMANDS = [
     ("update-vm --vm-uuid=abc123 --pool=B --vm-id=2", FAILED, "def456|VM-2"),
     ("update-vm --vm-uuid=abc123 --pool=Z --priority=low", FAILED, "pool Z"),
     ("update-vm --vm-uuid=nobody --pool=A", FAILED, "nobody"),
+    ("set-limits --vm-uuid=abc123", WRONG_USAGE, "nothing to change"),
+    ("set-limits --weight=3", WRONG_USAGE, "--pool"),
+    ("set-limits --vm-uuid=abc123 --pool=A --weight=3", WRONG_USAGE, "give one of them"),
+    ("set-limits --vm-uuid=nobody --weight=3", FAILED, "nobody"),
+    ("set-limits --pool=Z --weight=3", FAILED, "pool Z"),
+    ("set-limits --vm-uuid=abc123 --weight=0", WRONG_USAGE, "1 to 1000"),
+    ("set-limits --vm-uuid=abc123 --weight=1001", WRONG_USAGE, "1 to 1000"),
+    ("set-limits --vm-uuid=abc123 --weight=none", WRONG_USAGE, "--weight"),
+    ("set-limits --vm-uuid=abc123 --memory=12Q", WRONG_USAGE, "512M"),
+    ("set-limits --vm-uuid=abc123 --memory=1", WRONG_USAGE, "1M to"),
+    ("set-limits --vm-uuid=abc123 --memory=nonne", WRONG_USAGE, "'none'"),
+    ("set-limits --vm-uuid=abc123 --memry=1G", WRONG_USAGE, "--memory"),
+    ("set-limits --vm-uuid=abc123 --time-limit=10", WRONG_USAGE, "20ms"),
+    ("set-limits --vm-uuid=abc123 --processes=0", WRONG_USAGE, "1 to"),
+    ("set-limits --vm-uuid=abc123 --mode=exclusive", WRONG_USAGE, "of pools"),
+    ("set-limits --pool=A --mode=shared", WRONG_USAGE, "shared:N"),
+    ("set-limits --pool=A --mode=shared:65", WRONG_USAGE, "shared:N"),
+    ("set-limits --pool=A --mode=exclusiv", WRONG_USAGE, "'exclusive'"),
+    ("show-limits --pool=Z", FAILED, "pool Z"),
+    ("quarantine --vm-uuid=nobody", FAILED, "nobody"),
+    ("release --vm-uuid=nobody", FAILED, "nobody"),
     ("history --limit=0", WRONG_USAGE, "--limit"),
     ("history --gpu-id=9", FAILED, "GPU 9"),
     ("history --vm-uuid=nobody", FAILED, "nobody"),
@@ -128,13 +149,15 @@ VALUES = {
     "vm-ids": ("1", NUMBERS + ["0", "2147483648", "2-1", "1-", "1,", "1,,2", "1-2-3", "1 2", ",".join("1" * 65)]),
     "priority": ("low", ["urgent", "3", "-1", "hi"]),
     "number": (None, NUMBERS),
+    "limit": (None, ["-1", "abc", "+1", "1x", "0x1", "1\n", "\u0663", "99999999999999999999", "nonne", "1 2"]),
+    "text": ("because", ["a\nb", "a\x1b[2J", "a" * 200, "\u202e"]),
     "time": ("1h", ["yesterday", "5", "h", "-1h", "1.5h", "2026-02-31", "2026-13-01", "2026-01-01x", "99999999999d"]),
     "output": ("table", ["Wide", "yaml", "1"]),
     "columns": (None, ["nothing", ",", "{first},", "{first},{first}", "{first} "]),
     "seconds": ("5", ["0", "0.05", "3601", "-1", "1e3", "abc", "1.", ".5", "1,5"]),
 }
 # Commands whose good line needs other values.
-GOOD = {
+GOOD = {"release": {"vm-uuid": "def456"}, 
     "register-vm": {"vm-uuid": "new1", "vm-name": "new", "vsock-cid": "8"},
     "add-pool": {"pool": "Q"},
     "remove-pool": {"pool": "C"},
@@ -147,6 +170,10 @@ GOOD = {
 }
 # What doctor says of a database is its own affair, and it says so with status 0 or 1 and on stdout.
 SPEAKS_OF_FAULTS = {"doctor"}
+# A value of each limit that is no plain number.
+LIMITS = {"time-limit": "10s", "byte-rate": "2G", "byte-burst": "64M", "memory": "16G", "fault-window": "10min",
+          "mode": "shared:4", "ageing": "1s"}
+
 # Needs the daemon, and asks it before it looks at the database.
 NEEDS_DAEMON = {"queue"}
 
@@ -175,6 +202,8 @@ class Line:
         value = GOOD.get(self.command["name"], {}).get(option["name"], VALUES[option["type"]][0])
         if option["type"] == "number" and value is None:
             value = str(option["least"])
+        if option["type"] == "limit":
+            value = LIMITS.get(option["name"], "5")
         if option["type"] == "columns":
             value = self.command["tables"][0][0]
         return f"--{option['name']}={value}"
@@ -200,7 +229,7 @@ def wrong_values(line, option, every):
     """Values of an option that are refused: all that come to mind, or one of each kind."""
     values = line.bad_values(option)
     values = [value.encode() for value in (values if every else {values[0], values[-1]})]
-    long = b"1" * 5000 if option["type"] in ("gpu-id", "vm-id", "vm-ids", "number", "seconds") else b"a" * 5000
+    long = b"1" * 5000 if option["type"] in ("gpu-id", "vm-id", "vm-ids", "number", "seconds", "limit") else b"a" * 5000
     return values + [long, b"\xff\xfe"] + ([b"a\xc3", b"A," * 3000] if every else [])
 
 
@@ -257,12 +286,12 @@ def unknown_lines(line):
     for name, option in line.options.items():
         if option["type"] == "gpu-id":
             yield line.with_word(name, f"--{name}=9"), "GPU 9"
-        if option["type"] == "pool" and line.command["name"] != "add-pool":
+        if option["type"] == "pool" and line.command["name"] != "add-pool" and "select" not in option["need"]:
             yield line.with_word(name, f"--{name}=Z"), "pool Z"
         if option["type"] == "pools":
             yield line.with_word(name, f"--{name}=Z"), "pool Z"
         if option["need"] in ("select", "may-select") and line.command["name"] != "register-vm":
-            unknown = {"vm-uuid": "nobody", "vm-name": "nobody", "vm-ids": "4711"}[option["type"]]
+            unknown = {"vm-uuid": "nobody", "vm-name": "nobody", "vm-ids": "4711", "pool": "Z"}[option["type"]]
             yield line.with_word(line_selector(line), f"--{name}={unknown}"), unknown
 
 
@@ -286,6 +315,7 @@ def prepare(host):
         "register-vm --vm-uuid=def456 --pool=A --priority=low --vm-id=2 --vsock-cid=7",
         "register-vm --vm-uuid=0a0b0c0d-0000-4000-8000-00000000000f --pool=B --priority=low",
         "pause --vm-uuid=def456",
+        "quarantine --vm-uuid=def456",
     ]:
         host.expect(line)
     (host.root / "export.json").write_text(host.expect("export").replace("abc123", "abc124"))

@@ -171,6 +171,9 @@ def check_export(checks, admin):
         register(host, 3)
         host.expect("register-vm --vm-uuid=x --vm-name=Büro-仮想 --pool=C --priority=high --vm-id=40 --vsock-cid=9")
         host.expect("pause --vm-uuid=x")
+        host.expect("set-limits --vm-uuid=x --memory=16G --weight=4")
+        host.expect("set-limits --pool=C --mode=shared:4 --time-limit=10s")
+        host.expect("quarantine --vm-uuid=vm-2 --reason=coins")
         text = host.expect("export")
         checks.equal(host.expect("export"), text, "a second export")
         configuration = json.loads(text)
@@ -178,7 +181,11 @@ def check_export(checks, admin):
         checks.equal([gpu["pools"] for gpu in configuration["gpus"]], [["A", "C"], []], "GPUs in the file")
         checks.equal(configuration["vms"][-1],
                      {"vm_uuid": "x", "vm_id": 40, "vm_name": "Büro-仮想", "pool": "C", "priority": "high",
-                      "vsock_cid": 9, "paused": True}, "a VM in the file")
+                      "vsock_cid": 9, "paused": True, "limits": {"weight": 4, "memory_limit_bytes": 16 << 30}},
+                     "a VM in the file")
+        checks.equal(configuration["pool_limits"], {"C": {"time_limit_us": 10000000, "shared_vms": 4}},
+                     "limits of pools in the file")
+        checks.equal(configuration["vms"][1]["quarantine"], "coins", "quarantine in the file")
         before = host.expect("export")
         host.expect("set-priority --vm-uuid=vm-2 --priority=high")
         different = set(before.splitlines()) ^ set(host.expect("export").splitlines())
@@ -274,6 +281,15 @@ def spoiled(configuration):
     yield changed(lambda c: c["vms"][1].update(vm_name="a" * 65)), "at most 64 characters"
     yield changed(lambda c: c["vms"][1].update(more=3)), '"more"'
     yield changed(lambda c: c["vms"][1].update(paused="no")), 'write true or false'
+    yield changed(lambda c: c["vms"][1].update(limits=3)), "limits are no object"
+    yield changed(lambda c: c["vms"][1].update(limits={"wait": 3})), 'no limit "wait"'
+    yield changed(lambda c: c["vms"][1].update(limits={"weight": 0})), "weight: 0 is out of range"
+    yield changed(lambda c: c["vms"][1].update(limits={"weight": "4"})), '"weight" is no whole number'
+    yield changed(lambda c: c["vms"][1].update(limits={"shared_vms": 4})), "mode is of pools"
+    yield changed(lambda c: c["vms"][1].update(quarantine=True)), '"quarantine" is no text'
+    yield changed(lambda c: c.update(pool_limits=[])), '"pool_limits" is no object'
+    yield changed(lambda c: c.update(pool_limits={"Z": {}})), '"Z" is not in "pools"'
+    yield changed(lambda c: c.update(pool_limits={"A": {"shared_vms": 65}})), "shared:65 is out of range"
     yield changed(lambda c: c["gpus"][0].update(gpu_uuid="")), r'gpus\[0\]: "gpu_uuid"'
     yield changed(lambda c: c["gpus"][0].update(gpu_uuid="GPU-other")), "GPU 0 is GPU-.* here"
     yield changed(lambda c: c["gpus"][0].update(gpu_id=1)), "no two have the same"

@@ -49,6 +49,14 @@ LINES = [
     "update-vm --vm-name=web --pool=A",
     "pause --vm-id=1,9",
     "resume --vm-id=1",
+    "set-limits --vm-id=1,9 --weight=4 --memory=16G --time-limit=10s",
+    "set-limits --pool=A --mode=shared:4 --ageing=500ms --call-rate=1000/s --byte-rate=2G",
+    "show-limits",
+    "show-limits --vm-id=1,9",
+    "show-limits --pool=A",
+    "quarantine --vm-id=9 --reason=coins",
+    "show-vm --vm-id=9",
+    "release --vm-id=9",
     "remove-pool --pool=C",
     "scan-vms",
     "dashboard",
@@ -148,7 +156,7 @@ def check_columns(checks, admin, commands):
                      "NAME  VM ID  GPU\nVM-1      1  GPU 0\n仮想      2  GPU 1\n", "--columns")
         checks.equal(host.expect("list-vms --columns=vm-id --no-header"), "1\n2\n", "--columns --no-header")
         checks.equal(host.expect("list-pools --no-header"),
-                     "A  GPU 0  1  1  0  0\nB  GPU 1  1  0  0  1\n", "--no-header")
+                     "A  GPU 0  1  1  0  0  exclusive\nB  GPU 1  1  0  0  1  exclusive\n", "--no-header")
         for command in commands:
             if not command["tables"]:
                 continue

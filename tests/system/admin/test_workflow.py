@@ -108,9 +108,9 @@ def check_listings(checks, host):
     checks.equal([row.split()[0] for row in host.expect("list-gpus --pool B").splitlines()], ["GPU", "1"],
                  "list-gpus --pool B")
     checks.equal(host.expect("list-pools"),
-                 "POOL  GPUS   VMS  HIGH  MEDIUM  LOW\n"
-                 "A     GPU 0    7     3       2    2\n"
-                 "B     GPU 1   13     5       6    2\n", "list-pools")
+                 "POOL  GPUS   VMS  HIGH  MEDIUM  LOW  MODE\n"
+                 "A     GPU 0    7     3       2    2  exclusive\n"
+                 "B     GPU 1   13     5       6    2  exclusive\n", "list-pools")
     shown = host.expect("show-vm --vm-uuid=abc123")
     for line in ["VM-1\n", "  UUID: abc123\n", "  VM ID: 1\n", "  Pool: A\n", "  GPU: 0 (NVIDIA H100 80GB PCIe)\n",
                  "  GPU Status: Online\n", "  Priority: high\n", f"  Socket: {host.run_dir}/guests/abc123.sock\n"]:

@@ -295,9 +295,9 @@ static void lists_filter_by_pool_and_priority(void **state)
                   "GPU  NAME                   PCI           POOL  MEMORY  USED  UTIL  TEMP  VMS  STATUS\n"
                   "  1  NVIDIA H100 80GB PCIe  0000:02:00.0  B       80GB  30GB   30%  58°C   13  Online\n");
     assert_output("list-pools", 0,
-                  "POOL  GPUS   VMS  HIGH  MEDIUM  LOW\n"
-                  "A     GPU 0    7     3       2    2\n"
-                  "B     GPU 1   13     5       6    2\n");
+                  "POOL  GPUS   VMS  HIGH  MEDIUM  LOW  MODE\n"
+                  "A     GPU 0    7     3       2    2  exclusive\n"
+                  "B     GPU 1   13     5       6    2  exclusive\n");
 }
 
 static void a_vm_without_a_gpu_says_so(void **state)

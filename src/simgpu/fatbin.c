@@ -1,10 +1,11 @@
 #include "simgpu/fatbin.h"
 
+#include <limits.h>
+#include <lz4.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "simgpu/lz4.h"
+#include <zstd.h>
 
 #define WRAPPER_MAGIC 0x466243b1u
 #define FATBIN_MAGIC  0xba55ed50u
@@ -60,20 +61,31 @@ static CUresult say(char **message, CUresult result, const char *text)
     return result;
 }
 
+/* True when all of the packed bytes are there and give exactly `bytes`. */
+static bool decompress(const struct entry_header *entry, const unsigned char *payload, char *text,
+                       size_t bytes)
+{
+    if (entry->flags & ENTRY_COMPRESSED_ZSTD)
+        return ZSTD_decompress(text, bytes, payload, entry->compressed_bytes) == bytes;
+    return entry->compressed_bytes <= INT_MAX &&
+           LZ4_decompress_safe((const char *)payload, text, (int)entry->compressed_bytes, (int)bytes) ==
+               (int)bytes;
+}
+
 /* The payload of an entry as text with a NUL behind it. */
 static CUresult unpack(const struct entry_header *entry, const unsigned char *payload, char **text,
                        size_t *bytes, char **message)
 {
-    bool is_lz4 = entry->flags & ENTRY_COMPRESSED_LZ4;
-    *bytes = is_lz4 ? entry->decompressed_bytes : entry->bytes;
+    bool is_packed = entry->flags & (ENTRY_COMPRESSED_LZ4 | ENTRY_COMPRESSED_ZSTD);
+    *bytes = is_packed ? entry->decompressed_bytes : entry->bytes;
     if (*bytes > 1u << 30 || entry->compressed_bytes > entry->bytes)
         return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: sizes in an entry do not fit together");
     *text = calloc(1, *bytes + 1);
     if (!*text)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    if (!is_lz4) {
+    if (!is_packed) {
         memcpy(*text, payload, *bytes);
-    } else if (!lz4_decompress(payload, entry->compressed_bytes, *text, *bytes)) {
+    } else if (!decompress(entry, payload, *text, *bytes)) {
         free(*text);
         return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: the compressed PTX is damaged");
     }
@@ -85,7 +97,6 @@ struct choice {
     const unsigned char *payload; /* NULL: none */
     bool has_cubin;
     bool has_newer_ptx;
-    bool has_zstd;
 };
 
 /* Walks the entries and notes the newest PTX for the device. False: the headers lead outside. */
@@ -97,13 +108,10 @@ static bool choose(const unsigned char *at, uint64_t bytes, unsigned int capabil
         if (entry.header_bytes < sizeof entry || entry.header_bytes > bytes ||
             entry.bytes > bytes - entry.header_bytes)
             return false;
-        bool is_zstd = entry.flags & ENTRY_COMPRESSED_ZSTD;
         if (entry.kind == ENTRY_CUBIN)
             choice->has_cubin = true;
         else if (entry.kind == ENTRY_PTX && entry.architecture > capability)
             choice->has_newer_ptx = true;
-        else if (entry.kind == ENTRY_PTX && is_zstd)
-            choice->has_zstd = true;
         else if (entry.kind == ENTRY_PTX &&
                  (!choice->payload || entry.architecture > choice->entry.architecture)) {
             choice->entry = entry;
@@ -117,10 +125,6 @@ static bool choose(const unsigned char *at, uint64_t bytes, unsigned int capabil
 
 static const char *why_nothing_fits(const struct choice *choice)
 {
-    if (choice->has_zstd)
-        return "fatbin: its PTX is compressed with Zstandard, which the simulated driver does not read; "
-               "build "
-               "with nvcc --compress-mode=speed or none";
     if (choice->has_newer_ptx)
         return "fatbin: its PTX is for newer GPUs only; build with an older -arch=compute_NN";
     if (choice->has_cubin)

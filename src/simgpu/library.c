@@ -278,16 +278,16 @@ CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
     CUresult result = current_instance(library, &module);
     if (!result && (!name || (!dptr && !bytes)))
         result = CUDA_ERROR_INVALID_VALUE;
-    return result ? result : module_find_variable(module, name, dptr, bytes);
+    return result ? result : module_find_variable(module, name, false, dptr, bytes);
 }
 
-/* PTX has no managed variables of its own that would be told apart here. */
 CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library, const char *name)
 {
-    CUresult result = check_library(library);
-    if (!result && !name)
+    struct CUmod_st *module;
+    CUresult result = current_instance(library, &module);
+    if (!result && (!name || (!dptr && !bytes)))
         result = CUDA_ERROR_INVALID_VALUE;
-    return result ? result : CUDA_ERROR_NOT_FOUND;
+    return result ? result : module_find_variable(module, name, true, dptr, bytes);
 }
 
 /* --- cuKernel* --- */

@@ -44,7 +44,8 @@ static CUresult place_variables(struct CUctx_st *context, struct ptx_module *cod
     for (size_t i = 0; i < count; i++) {
         const struct ptx_variable *variable = ptx_module_variable(code, i);
         struct region region = {.bytes = variable->bytes ? variable->bytes : 1,
-                                .kind = REGION_DEVICE,
+                                .kind = variable->managed ? REGION_MANAGED : REGION_DEVICE,
+                                .flags = variable->managed ? CU_MEM_ATTACH_GLOBAL : 0,
                                 .device = context->device,
                                 .context = context,
                                 .is_module = true};
@@ -151,20 +152,30 @@ void module_unload_all(struct CUctx_st *context)
 
 /* --- finding --- */
 
-CUresult module_find_variable(const struct CUmod_st *module, const char *name, CUdeviceptr *address,
-                              size_t *bytes)
+/* One that is not .visible is found too: nvcc makes variables of a single source file so. Of several with the
+ * name, the visible one. */
+static const struct ptx_variable *find_variable(const struct CUmod_st *module, const char *name)
 {
+    const struct ptx_variable *found = NULL;
     for (size_t i = 0; i < ptx_module_variable_count(module->code); i++) {
         const struct ptx_variable *variable = ptx_module_variable(module->code, i);
-        if (variable->visible && strcmp(variable->name, name) == 0) {
-            if (address)
-                *address = variable->address;
-            if (bytes)
-                *bytes = variable->bytes;
-            return CUDA_SUCCESS;
-        }
+        if (strcmp(variable->name, name) == 0 && (!found || variable->visible))
+            found = variable;
     }
-    return CUDA_ERROR_NOT_FOUND;
+    return found;
+}
+
+CUresult module_find_variable(const struct CUmod_st *module, const char *name, bool managed,
+                              CUdeviceptr *address, size_t *bytes)
+{
+    const struct ptx_variable *variable = find_variable(module, name);
+    if (!variable || (managed && !variable->managed))
+        return CUDA_ERROR_NOT_FOUND;
+    if (address)
+        *address = variable->address;
+    if (bytes)
+        *bytes = variable->bytes;
+    return CUDA_SUCCESS;
 }
 
 struct CUfunc_st *module_find_function(const struct CUmod_st *module, const char *name)

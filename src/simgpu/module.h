@@ -31,9 +31,9 @@ void module_unload(struct CUmod_st *module);
 /* Unloads all modules of a context that is going, those of libraries too. */
 void module_unload_all(struct CUctx_st *context);
 
-/* A variable by name; the out pointers may be NULL. */
-CUresult module_find_variable(const struct CUmod_st *module, const char *name, CUdeviceptr *address,
-                              size_t *bytes);
+/* A variable by name, only a managed one when `managed`; the out pointers may be NULL. */
+CUresult module_find_variable(const struct CUmod_st *module, const char *name, bool managed,
+                              CUdeviceptr *address, size_t *bytes);
 
 /* NULL: there is none of that name. */
 struct CUfunc_st *module_find_function(const struct CUmod_st *module, const char *name);

@@ -141,5 +141,5 @@ CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, c
     CUresult result = check_module(hmod);
     if (!result && (!name || (!dptr && !bytes)))
         result = CUDA_ERROR_INVALID_VALUE;
-    return result ? result : module_find_variable(hmod, name, dptr, bytes);
+    return result ? result : module_find_variable(hmod, name, false, dptr, bytes);
 }

@@ -116,7 +116,8 @@ struct ptx_variable {
     enum ptx_variable_space space;
     uint64_t bytes;
     uint32_t align;
-    bool visible;     /* can be looked up by name (cuModuleGetGlobal) */
+    bool visible;     /* other texts of the module see it by its name */
+    bool managed;     /* .attribute(.managed): the host may touch it too */
     bool has_initial; /* false: starts as zeros */
     uint64_t address; /* 0 until placed */
 };

@@ -190,6 +190,7 @@ struct declaration {
     uint32_t align;
     uint64_t bytes;
     bool is_array, is_open; /* [] */
+    bool is_managed;        /* .attribute(.managed) */
     uint64_t extents[MAX_DIMENSIONS];
     unsigned dimensions;
 };

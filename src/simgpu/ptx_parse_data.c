@@ -25,6 +25,16 @@ static void parse_dimensions(struct ptx_compiler *c, struct declaration *out)
     out->bytes *= count;
 }
 
+/* (.managed) */
+static bool parse_managed_attribute(struct ptx_compiler *c)
+{
+    token_expect(c, '(');
+    if (!token_accept_word(c, ".managed"))
+        compile_fail(c, c->token.line, "not supported: an .attribute other than .managed");
+    token_expect(c, ')');
+    return true;
+}
+
 void parse_declaration(struct ptx_compiler *c, struct declaration *out)
 {
     memset(out, 0, sizeof *out);
@@ -40,7 +50,7 @@ void parse_declaration(struct ptx_compiler *c, struct declaration *out)
         } else if (token_accept_word(c, ".v4")) {
             out->vector = 4;
         } else if (token_accept_word(c, ".attribute")) {
-            compile_fail(c, c->token.line, "not supported: .attribute(.managed)");
+            out->is_managed = parse_managed_attribute(c);
         } else if (token_word(c, ".texref") || token_word(c, ".samplerref") || token_word(c, ".surfref")) {
             compile_fail(c, c->token.line, "not supported: textures and surfaces");
         } else {
@@ -241,6 +251,7 @@ void parse_data(struct ptx_compiler *c, const struct linkage *linkage)
         data->public.space = is_const ? PTX_VARIABLE_CONST : PTX_VARIABLE_GLOBAL;
         data->public.align = declaration.align;
         data->public.visible = linkage->is_visible;
+        data->public.managed = declaration.is_managed;
         data->public.bytes = declaration.is_open && is_shared ? 0 : declaration.bytes;
         if (token_accept(c, '=')) {
             if (is_shared)

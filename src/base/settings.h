@@ -36,6 +36,7 @@ enum setting_key {
     SETTING_LISTEN_TCP,
     SETTING_MAX_GUESTS_PER_VM,
     SETTING_MAX_GUESTS,
+    SETTING_WARM_WORKERS,
     SETTING_SPIN_US,
     SETTING_HYPERVISOR_URIS,
     /* What counts for a VM where nothing is set for it or its pool (base/limit.h). */

@@ -46,6 +46,8 @@ static const struct setting_description table[SETTING_COUNT] = {
                                    "guest processes one VM may have at a time"},
     [SETTING_MAX_GUESTS] = {"max_guests", SETTING_TYPE_INTEGER, "1024", 1, 65536, NULL,
                             "guest processes the host serves at a time"},
+    [SETTING_WARM_WORKERS] = {"warm_workers", SETTING_TYPE_INTEGER, "1", 0, 256, NULL,
+                              "workers a GPU keeps with a context made, for guest processes to come; 0 none"},
     [SETTING_SPIN_US] = {"spin_us", SETTING_TYPE_INTEGER, "50", 0, 10000, NULL,
                          "microseconds a lane of a worker looks for the next call before it sleeps"},
     [SETTING_HYPERVISOR_URIS] =

@@ -63,10 +63,11 @@ static json_t *waiting_list(const struct admin_state_source *source, const struc
 static json_t *gpu_entry(const struct admin_state_source *source, const struct gpu *gpu, uint64_t now_us)
 {
     const struct sched_vm *holder = gpu->sched.holder;
-    return json_pack("{s:i, s:s, s:s?, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid", gpu->gpu_uuid,
-                     "holder", holder ? seat_of_sched(holder)->vm->info.vm_uuid : NULL, "held_us",
-                     (json_int_t)(holder ? now_us - holder->granted_us : 0), "generation",
-                     (json_int_t)gpu->grants, "waiting", waiting_list(source, gpu, now_us));
+    return json_pack("{s:i, s:s, s:s?, s:I, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid",
+                     gpu->gpu_uuid, "holder", holder ? seat_of_sched(holder)->vm->info.vm_uuid : NULL,
+                     "held_us", (json_int_t)(holder ? now_us - holder->granted_us : 0), "generation",
+                     (json_int_t)gpu->grants, "warm_workers", (json_int_t)spares_ready_count(gpu), "waiting",
+                     waiting_list(source, gpu, now_us));
 }
 
 /* ---- VMs ---- */

@@ -124,6 +124,7 @@ static void on_config_changed(void *context, const struct vgpu_snapshot *snapsho
     struct vgpu_error err;
     if (daemon->state <= DAEMON_RUNNING && host_apply(&daemon->host, snapshot, &err) != VGPU_OK)
         log_error("%s", err.message);
+    spares_look(&daemon->service.spares);
 }
 
 static void on_reloaded(void *context, uint64_t ticket)
@@ -174,6 +175,7 @@ static void close_all(struct daemon *daemon)
     grant_log_close(daemon->grant_log);
     admin_server_close(daemon->admin_server);
     daemon->admin_server = NULL;
+    spares_fini(&daemon->service.spares);
     schedule_fini(&daemon->service.schedule);
 }
 
@@ -211,10 +213,11 @@ static void each_seat(struct daemon *daemon, void (*act)(struct seat *seat))
 static void drain_begin(struct daemon *daemon)
 {
     systemd_notify("STOPPING=1");
-    log_info("stopping; %u guest processes", daemon->service.worker_count);
+    log_info("stopping; %u guest processes", daemon->service.guest_count);
     daemon->state = DAEMON_DRAINING;
     daemon->service.closing = true;
     reception_close(&daemon->reception);
+    spares_close(&daemon->service.spares);
     each_seat(daemon, seat_close_wait);
     each_seat(daemon, seat_close_grant);
     if (!daemon->service.holder_count)
@@ -291,6 +294,8 @@ static enum vgpu_status service_init(struct daemon *daemon, struct vgpu_error *e
     service->progress = on_progress;
     service->context = daemon;
     LIST_INIT(&service->workers);
+    spares_init(&service->spares, &daemon->loop, service, &daemon->host,
+                (unsigned)settings_integer(settings, SETTING_WARM_WORKERS));
     snprintf(service->driver, sizeof service->driver, "libcuda.so.1");
     enum vgpu_status status =
         schedule_init(&service->schedule, &daemon->loop, &config, &seat_actions, NULL, err);

@@ -63,6 +63,7 @@ static struct gpu *gpu_create(struct host *host, int32_t gpu_id)
         return NULL;
     gpu->gpu_id = gpu_id;
     LIST_INIT(&gpu->seats);
+    LIST_INIT(&gpu->spares.list);
     sched_gpu_add(host->sched, &gpu->sched);
     size_t place = host->gpu_count++;
     for (; place > 0 && host->gpus[place - 1]->gpu_id > gpu_id; place--)

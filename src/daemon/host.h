@@ -12,7 +12,9 @@
 
 struct door;
 struct seat;
+struct worker;
 LIST_HEAD(seat_list, seat);
+LIST_HEAD(spare_list, worker);
 
 struct gpu {
     struct sched_gpu sched;
@@ -22,6 +24,11 @@ struct gpu {
     bool online;
     uint64_t grants;        /* since the daemon started */
     struct seat_list seats; /* of VMs with guest processes on it */
+    struct {
+        struct spare_list list; /* workers that wait for a guest */
+        unsigned failures;      /* that ended since one became ready */
+        uint64_t next_us;       /* no new one before */
+    } spares;
 };
 
 /* Since the daemon started. Of processes that have ended; those that live have theirs in their grant pages.

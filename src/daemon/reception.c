@@ -51,9 +51,9 @@ static enum handshake_status vm_refusal(const struct reception *reception, const
                  vm->info.vm_uuid, vm->process_count);
         return HANDSHAKE_BUSY;
     }
-    if (reception->service->worker_count >= reception->guests_max) {
+    if (reception->service->guest_count >= reception->guests_max) {
         snprintf(text, text_bytes, "the host serves %u guest processes already; try again later",
-                 reception->service->worker_count);
+                 reception->service->guest_count);
         return HANDSHAKE_BUSY;
     }
     return HANDSHAKE_OK;

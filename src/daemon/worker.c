@@ -6,6 +6,7 @@
 #include "daemon/refusal.h"
 #include "daemon/seat.h"
 #include "daemon/worker_environment.h"
+#include "wire/control.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,7 +24,7 @@
 
 static const char *worker_vm(const struct worker *worker)
 {
-    return worker->seat ? worker->seat->vm->info.vm_uuid : "?";
+    return worker->seat ? worker->seat->vm->info.vm_uuid : "(none yet)";
 }
 
 int worker_pid(const struct worker *worker)
@@ -107,31 +108,57 @@ static void text_clean(struct control_message *message)
     }
 }
 
+static void failure_handle(struct worker *worker, const char *text)
+{
+    worker->failed = true;
+    if (worker->is_spare) {
+        log_warning("GPU %d: worker %d cannot wait for a guest: %s", (int)worker->gpu->gpu_id,
+                    worker_pid(worker), text);
+        return;
+    }
+    log_warning("VM %s: worker %d cannot serve its guest process: %s", worker_vm(worker), worker_pid(worker),
+                text);
+    if (worker->guest_fd >= 0)
+        refusal_send(worker->service->loop, worker->guest_fd, HANDSHAKE_NO_DRIVER, text);
+    worker->guest_fd = -1;
+}
+
 static void message_handle(struct worker *worker, struct control_message *message)
 {
     text_clean(message);
     switch ((enum control_type)message->type) {
+    case CONTROL_WARM:
+        if (worker->state == WORKER_WARMING) {
+            worker->state = WORKER_WARM;
+            spares_ready(worker);
+        }
+        return;
+    case CONTROL_TAKEN:
+        worker->untaken = false;
+        return;
     case CONTROL_READY:
         guest_fd_close(worker);
-        if (worker->state == WORKER_STARTING)
+        if (worker->state == WORKER_STARTING) {
             worker->state = WORKER_SERVING;
+            spares_served(&worker->service->spares);
+        }
         return;
     case CONTROL_WANT:
-        if (!worker->reaped)
+        if (!worker->reaped && worker->seat)
             seat_worker_wants(worker, message->generation);
         return;
     case CONTROL_RELEASED:
-        seat_worker_released(worker, message->generation);
+        if (worker->seat)
+            seat_worker_released(worker, message->generation);
         return;
     case CONTROL_FAILED:
-        worker->failed = true;
-        log_warning("VM %s: worker %d cannot serve its guest process: %s", worker_vm(worker),
-                    worker_pid(worker), message->text);
+        failure_handle(worker, message->text);
         return;
     case CONTROL_SLICES:
         worker->follows_slices = message->value == 1;
         return;
     case CONTROL_END:
+    case CONTROL_SERVE:
         break; /* ours to say */
     }
     log_debug("VM %s: worker %d sends a message of unknown type %u", worker_vm(worker), worker_pid(worker),
@@ -158,7 +185,7 @@ static bool message_read(struct worker *worker)
 static void control_ready(uv_poll_t *poll, int status, int events)
 {
     struct worker *worker = poll->data;
-    for (int i = 0; i < MESSAGE_BATCH && worker->seat; i++) {
+    for (int i = 0; i < MESSAGE_BATCH && !worker->reaped; i++) {
         if (!message_read(worker))
             return;
     }
@@ -174,7 +201,7 @@ static void end_timed_out(uv_timer_t *timer)
 
 void worker_end(struct worker *worker, const char *text)
 {
-    if (!worker->seat || worker->state == WORKER_ENDING)
+    if (worker->reaped || worker->state == WORKER_ENDING)
         return;
     struct control_message message = {.type = CONTROL_END, .generation = worker->generation};
     snprintf(message.text, sizeof message.text, "%s", text);
@@ -204,6 +231,15 @@ static void worker_close(struct worker *worker)
     uv_close((uv_handle_t *)&worker->end_timer, handle_closed);
 }
 
+/* Tells the guest what became of the worker that was to serve it. */
+static void guest_refuse(struct worker *worker, const char *how)
+{
+    char text[sizeof((struct server_welcome){0}).text];
+    snprintf(text, sizeof text, "the host's worker %s before it could serve; see the log of vgpud", how);
+    refusal_send(worker->service->loop, worker->guest_fd, HANDSHAKE_NO_DRIVER, text);
+    worker->guest_fd = -1;
+}
+
 static void exit_report(struct worker *worker, int64_t exit_status, int term_signal)
 {
     char how[64];
@@ -211,18 +247,18 @@ static void exit_report(struct worker *worker, int64_t exit_status, int term_sig
         snprintf(how, sizeof how, "was ended by signal %d (%s)", term_signal, strsignal(term_signal));
     else
         snprintf(how, sizeof how, "ended with status %d", (int)exit_status);
-    if (worker->state == WORKER_SERVING && term_signal && term_signal != SIGKILL)
+    if (worker->is_spare && worker->state != WORKER_ENDING && !worker->failed)
+        log_warning("GPU %d: worker %d, which waited for a guest, %s", (int)worker->gpu->gpu_id,
+                    worker_pid(worker), how);
+    else if (worker->state == WORKER_SERVING && term_signal && term_signal != SIGKILL)
         log_warning("VM %s: worker %d %s", worker_vm(worker), worker_pid(worker), how);
     else
         log_debug("VM %s: worker %d %s", worker_vm(worker), worker_pid(worker), how);
-    if (worker->guest_fd < 0 || worker->failed || worker->state == WORKER_ENDING)
+    if (worker->guest_fd < 0 || worker->failed || worker->untaken || worker->state == WORKER_ENDING)
         return;
-    char text[sizeof((struct server_welcome){0}).text];
-    snprintf(text, sizeof text, "the host's worker %s before it could serve; see the log of vgpud", how);
     if (exit_status || term_signal) /* else its guest left early */
         log_warning("VM %s: worker %d %s before it could serve", worker_vm(worker), worker_pid(worker), how);
-    refusal_send(worker->service->loop, worker->guest_fd, HANDSHAKE_NO_DRIVER, text);
-    worker->guest_fd = -1;
+    guest_refuse(worker, how);
 }
 
 /* What an ended process had counted is its VM's; what it had is the driver's again. */
@@ -233,46 +269,74 @@ static void totals_add(struct vm *vm, const struct grant_page *page)
     vm->totals.gpu_calls += atomic_load_explicit(&page->gpu_calls, memory_order_relaxed);
 }
 
+/* A spare may die in the moment in which it is given a guest: who finds the connection untouched takes it. */
+static void guest_pass_on(struct worker *worker, struct vm *vm)
+{
+    struct vgpu_error err;
+    if (vm->removed || worker->service->closing ||
+        worker_start(worker->service, vm, worker->gpu, worker->guest_fd, &err) != VGPU_OK)
+        guest_refuse(worker, "ended");
+    worker->guest_fd = -1;
+}
+
+/* The worker of a guest has been reaped. */
+static void guest_gone(struct worker *worker)
+{
+    struct vm *vm = worker->seat->vm;
+    totals_add(vm, worker->page);
+    worker->service->guest_count--;
+    if (--vm->process_count == 0)
+        vm_page_forget_memory(vm->page);
+    if (worker->state == WORKER_STARTING)
+        spares_served(&worker->service->spares);
+    seat_worker_gone(worker);
+    if (worker->untaken && worker->guest_fd >= 0)
+        guest_pass_on(worker, vm);
+    if (vm->removed && !vm->process_count)
+        vm_destroy(vm);
+}
+
 static void process_ended(uv_process_t *process, int64_t exit_status, int term_signal)
 {
     struct worker *worker = process->data;
-    struct vm *vm = worker->seat->vm;
+    struct service *service = worker->service;
     worker->reaped = true;
     for (int i = 0; i < MESSAGE_BATCH && message_read(worker); i++)
         ; /* its last words */
     exit_report(worker, exit_status, term_signal);
-    guest_fd_close(worker);
-    totals_add(vm, worker->page);
     LIST_REMOVE(worker, in_service);
-    worker->service->worker_count--;
-    if (--vm->process_count == 0)
-        vm_page_forget_memory(vm->page);
-    seat_worker_gone(worker);
-    if (vm->removed && !vm->process_count)
-        vm_destroy(vm);
+    service->worker_count--;
+    if (worker->is_spare)
+        spares_gone(worker);
+    else if (worker->seat)
+        guest_gone(worker);
+    guest_fd_close(worker);
+    service->progress(service->context);
     worker_close(worker);
 }
 
 static int process_spawn(struct service *service, struct worker *worker, int control, int grant,
                          char **environment)
 {
-    const struct vm *vm = worker->seat->vm;
-    const struct gpu *gpu = worker->seat->gpu;
     char driver[PATH_MAX + 16];
-    char vm_argument[VGPU_VM_UUID_BYTES + 8];
     char gpu_argument[VGPU_GPU_UUID_BYTES + 8];
+    char warm_argument[] = "--warm";
+    char vm_argument[sizeof WORKER_VM_ARGUMENT + VGPU_VM_UUID_BYTES];
     snprintf(driver, sizeof driver, "--driver=%s", service->driver);
-    snprintf(vm_argument, sizeof vm_argument, "--vm=%s", vm->info.vm_uuid);
-    snprintf(gpu_argument, sizeof gpu_argument, "--gpu=%s", gpu->gpu_uuid);
-    char *arguments[] = {service->worker_path, driver, vm_argument, gpu_argument, NULL};
+    snprintf(gpu_argument, sizeof gpu_argument, "--gpu=%s", worker->gpu->gpu_uuid);
+    snprintf(vm_argument, sizeof vm_argument, WORKER_VM_ARGUMENT "%*s", VGPU_VM_UUID_BYTES - 1, "");
+    char *arguments[6] = {service->worker_path, driver, gpu_argument};
+    char **next = &arguments[3];
+    if (worker->is_spare)
+        *next++ = warm_argument;
+    *next = vm_argument;
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE}, /* where the driver would print for a guest's kernels */
         {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        [WORKER_FD_GUEST] = {.flags = UV_INHERIT_FD, .data.fd = worker->guest_fd},
+        [WORKER_FD_GUEST] = {.flags = UV_IGNORE},
         [WORKER_FD_CONTROL] = {.flags = UV_INHERIT_FD, .data.fd = control},
         [WORKER_FD_GRANT] = {.flags = UV_INHERIT_FD, .data.fd = grant},
-        [WORKER_FD_VM] = {.flags = UV_INHERIT_FD, .data.fd = vm->page_fd},
     };
     uv_process_options_t options = {
         .exit_cb = process_ended,
@@ -287,8 +351,8 @@ static int process_spawn(struct service *service, struct worker *worker, int con
 }
 
 /* Everything that a worker needs but its process. */
-static struct worker *worker_prepare(struct service *service, struct seat *seat, int guest_fd, int *control,
-                                     int *grant, struct vgpu_error *err)
+static struct worker *worker_prepare(struct service *service, struct gpu *gpu, int *control, int *grant,
+                                     struct vgpu_error *err)
 {
     int pair[2];
     struct worker *worker = calloc(1, sizeof *worker);
@@ -296,7 +360,7 @@ static struct worker *worker_prepare(struct service *service, struct seat *seat,
         error_set(err, VGPU_ERR_MEMORY, "out of memory");
         return NULL;
     }
-    if (vm_open_page(seat->vm, err) != VGPU_OK || grant_page_create(&worker->page, grant, err) != VGPU_OK) {
+    if (grant_page_create(&worker->page, grant, err) != VGPU_OK) {
         free(worker);
         return NULL;
     }
@@ -310,8 +374,8 @@ static struct worker *worker_prepare(struct service *service, struct seat *seat,
     worker->control_fd = pair[0];
     *control = pair[1];
     worker->service = service;
-    worker->seat = seat;
-    worker->guest_fd = guest_fd;
+    worker->gpu = gpu;
+    worker->guest_fd = -1;
     return worker;
 }
 
@@ -325,44 +389,103 @@ static void handles_init(struct service *service, struct worker *worker)
     worker->drain_timer.data = worker->end_timer.data = worker;
 }
 
-/* Starts the worker in its seat. On error the seat is as it was. */
-static enum vgpu_status start_in_seat(struct service *service, struct seat *seat, int guest_fd,
-                                      char **environment, struct vgpu_error *err)
+/* Starts a worker process. NULL: err says why not. */
+static struct worker *worker_spawn(struct service *service, struct gpu *gpu, bool is_spare,
+                                   struct vgpu_error *err)
 {
     int control;
     int grant;
-    struct worker *worker = worker_prepare(service, seat, guest_fd, &control, &grant, err);
-    if (!worker)
-        return VGPU_ERR_IO;
+    char **environment = worker_environment_create(gpu->gpu_uuid);
+    if (!environment) {
+        error_set(err, VGPU_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    struct worker *worker = worker_prepare(service, gpu, &control, &grant, err);
+    if (!worker) {
+        worker_environment_destroy(environment);
+        return NULL;
+    }
+    worker->is_spare = is_spare;
+    worker->state = is_spare ? WORKER_WARMING : WORKER_STARTING;
     handles_init(service, worker);
     int result = process_spawn(service, worker, control, grant, environment);
+    worker_environment_destroy(environment);
     close(control);
     close(grant);
     if (result != 0) {
-        worker->seat = NULL;
         worker->reaped = true;
         worker_close(worker);
-        return error_set(err, VGPU_ERR_IO, "cannot start %s: %s", service->worker_path, uv_strerror(result));
+        error_set(err, VGPU_ERR_IO, "cannot start %s: %s", service->worker_path, uv_strerror(result));
+        return NULL;
     }
     uv_poll_start(&worker->control_poll, UV_READABLE, control_ready);
     LIST_INSERT_HEAD(&service->workers, worker, in_service);
-    LIST_INSERT_HEAD(&seat->workers, worker, in_seat);
     service->worker_count++;
-    seat->vm->process_count++;
-    seat->vm->has_been_used = true;
-    log_debug("VM %s: worker %d on GPU %d", worker_vm(worker), worker_pid(worker), (int)seat->gpu->gpu_id);
+    return worker;
+}
+
+enum vgpu_status worker_start_spare(struct service *service, struct gpu *gpu, struct vgpu_error *err)
+{
+    struct worker *worker = worker_spawn(service, gpu, true, err);
+    if (!worker)
+        return VGPU_ERR_IO;
+    LIST_INSERT_HEAD(&gpu->spares.list, worker, in_spares);
+    log_debug("GPU %d: worker %d waits for a guest", (int)gpu->gpu_id, worker_pid(worker));
     return VGPU_OK;
+}
+
+/* Hands it the guest. On error its process is of no use, and guest_fd still the caller's. */
+static enum vgpu_status worker_serve(struct worker *worker, struct seat *seat, int guest_fd,
+                                     struct vgpu_error *err)
+{
+    struct control_message message = {.type = CONTROL_SERVE};
+    struct vm *vm = seat->vm;
+    const int fds[SERVE_FDS] = {[SERVE_FD_GUEST] = guest_fd, [SERVE_FD_VM] = vm->page_fd};
+    snprintf(message.text, sizeof message.text, "%s", vm->info.vm_uuid);
+    if (!control_send_fds(worker->control_fd, &message, fds, SERVE_FDS))
+        return error_set_errno(err, VGPU_ERR_IO, "cannot hand the guest process to worker %d",
+                               worker_pid(worker));
+    worker->guest_fd = guest_fd;
+    worker->seat = seat;
+    worker->state = WORKER_STARTING;
+    LIST_INSERT_HEAD(&seat->workers, worker, in_seat);
+    worker->service->guest_count++;
+    vm->process_count++;
+    vm->has_been_used = true;
+    log_debug("VM %s: worker %d on GPU %d", vm->info.vm_uuid, worker_pid(worker), (int)seat->gpu->gpu_id);
+    return VGPU_OK;
+}
+
+/* Has a worker in the seat serve the guest. On error the seat is as it was. */
+static enum vgpu_status serve_in_seat(struct service *service, struct seat *seat, int guest_fd,
+                                      struct vgpu_error *err)
+{
+    struct worker *worker;
+    while ((worker = spares_take(seat->gpu))) {
+        worker->untaken = true;
+        if (worker_serve(worker, seat, guest_fd, err) == VGPU_OK)
+            return VGPU_OK;
+        worker_kill(worker); /* it has just died */
+    }
+    worker = worker_spawn(service, seat->gpu, false, err);
+    if (!worker)
+        return VGPU_ERR_IO;
+    enum vgpu_status status = worker_serve(worker, seat, guest_fd, err);
+    if (status != VGPU_OK)
+        worker_kill(worker);
+    return status;
 }
 
 enum vgpu_status worker_start(struct service *service, struct vm *vm, struct gpu *gpu, int guest_fd,
                               struct vgpu_error *err)
 {
-    char **environment = worker_environment_create(gpu->gpu_uuid);
-    struct seat *seat = environment ? seat_take(service, vm, gpu) : NULL;
-    enum vgpu_status status = seat ? start_in_seat(service, seat, guest_fd, environment, err)
-                                   : error_set(err, VGPU_ERR_MEMORY, "out of memory");
-    if (status != VGPU_OK && seat)
+    struct seat *seat = seat_take(service, vm, gpu);
+    if (!seat)
+        return error_set(err, VGPU_ERR_MEMORY, "out of memory");
+    enum vgpu_status status = vm_open_page(vm, err);
+    if (status == VGPU_OK)
+        status = serve_in_seat(service, seat, guest_fd, err);
+    if (status != VGPU_OK)
         seat_free_if_empty(seat);
-    worker_environment_destroy(environment);
     return status;
 }

@@ -1,8 +1,12 @@
-/* A worker process, from its start to the moment when it has been reaped. It serves one guest process, whose
- * connection it inherits. wire/grant.h says what is spoken with it.
+/* A worker process, from its start to the moment when it has been reaped. It serves one guest process: the
+ * one it was started for, or, a spare (spares.h), one that comes later. wire/grant.h says what is spoken with
+ * it.
  *
- *     start ──► STARTING ──ready──► SERVING ──end──► ENDING ──► reaped
- *                  └───────── its process ends, at any time ────────►
+ *     start ──────────────────────────┐guest
+ *       │ spare                       ▼
+ *       └──► WARMING ──warm──► WARM ──► STARTING ──ready──► SERVING ──end──► ENDING ──► reaped
+ *               └──────────guest─────────►│
+ *               └───────────────── its process ends, at any time ───────────────────────►
  *
  * Whatever the worker does wrong (closes its control socket, breaks its page, ignores a revoke or the word to
  * end) is answered by SIGKILL: what follows is always the same path, over the end of its process. */
@@ -16,7 +20,7 @@ struct gpu;
 struct seat;
 struct vm;
 
-enum worker_state { WORKER_STARTING, WORKER_SERVING, WORKER_ENDING };
+enum worker_state { WORKER_WARMING, WORKER_WARM, WORKER_STARTING, WORKER_SERVING, WORKER_ENDING };
 
 struct worker {
     uv_process_t process;
@@ -26,12 +30,16 @@ struct worker {
     unsigned open_handles;
     LIST_ENTRY(worker) in_service;
     LIST_ENTRY(worker) in_seat;
+    LIST_ENTRY(worker) in_spares;
     struct service *service;
-    struct seat *seat; /* NULL once the process has ended */
+    struct gpu *gpu;
+    struct seat *seat; /* NULL before it has a guest, and once the process has ended */
     enum worker_state state;
-    bool reaped;  /* its process number is not its own any more */
-    bool failed;  /* it said why it cannot serve, to us and to the guest */
-    int guest_fd; /* kept until READY, to tell the guest if the worker dies before; then -1 */
+    bool is_spare; /* waits for a guest: is in gpu->spares */
+    bool untaken;  /* a spare that was given a guest, and has not touched it yet */
+    bool reaped;   /* its process number is not its own any more */
+    bool failed;   /* it said why it cannot serve */
+    int guest_fd;  /* kept until READY, to tell the guest if the worker dies before; then -1 */
     int control_fd;
 
     /* The grant: seat.c decides, the functions below carry out. */
@@ -42,11 +50,15 @@ struct worker {
     bool follows_slices; /* it said so: CONTROL_SLICES */
 };
 
-/* Starts a worker for the guest process at guest_fd, which it takes over on success only. */
+/* Gives the guest process at guest_fd a worker, which takes it over: a spare if there is one. On error
+ * guest_fd is still the caller's. */
 enum vgpu_status worker_start(struct service *service, struct vm *vm, struct gpu *gpu, int guest_fd,
                               struct vgpu_error *err);
 
-/* Tells the worker to tell its guest `text` and exit, and sees to it that it does. */
+/* Starts a worker that waits for a guest on this GPU with a context made. */
+enum vgpu_status worker_start_spare(struct service *service, struct gpu *gpu, struct vgpu_error *err);
+
+/* Tells the worker to tell its guest, if it has one, `text` and exit, and sees to it that it does. */
 void worker_end(struct worker *worker, const char *text);
 void worker_kill(struct worker *worker);
 

@@ -123,9 +123,14 @@ enum control_type {
                         * value: enum release_reason */
     CONTROL_END,       /* daemon: tell the guest `text` and exit (VM removed, GPU gone, shutdown). Who has not
                         * within a few seconds is killed */
-    CONTROL_FAILED,    /* worker: cannot serve this guest; text says why. The worker then exits */
+    CONTROL_FAILED,    /* worker: cannot serve; text says why. The worker then exits, and the daemon tells the
+                        * guest, if there is one */
     CONTROL_SLICES,    /* worker: whether it can follow enum grant_slice (value 1) or not (0, as before the
                         * first). Sent as soon as that is known, before the first WANT at best */
+    CONTROL_SERVE, /* daemon, once: serve this guest. text: its vm_uuid. With the message come the descriptors
+                    * of enum serve_fd */
+    CONTROL_TAKEN, /* worker: has read CONTROL_SERVE, and nothing yet of what the guest says */
+    CONTROL_WARM,  /* worker, started with --warm: the driver is loaded and a context made */
 };
 
 enum release_reason {
@@ -141,13 +146,23 @@ struct control_message {
     char text[240];
 };
 
-/* What a worker is started with: `vgpu-worker --driver=LIBCUDA_PATH_OR_NAME --vm=VM_UUID --gpu=GPU_UUID`,
- * with CUDA_VISIBLE_DEVICES=GPU_UUID in its environment and these descriptors. */
+/* What a worker is started with: `vgpu-worker --driver=LIBCUDA_PATH_OR_NAME --gpu=GPU_UUID [--warm] --vm=`,
+ * with CUDA_VISIBLE_DEVICES=GPU_UUID in its environment and these descriptors. Which VM it belongs to is said
+ * later, by CONTROL_SERVE; the blanks behind `--vm=` are the room in which the worker then writes it, for
+ * whoever looks at the list of processes. With --warm it makes the device's primary context before that. */
+#define WORKER_VM_ARGUMENT "--vm="
+
 enum worker_fd {
-    WORKER_FD_GUEST = 3,   /* the guest's connection, as accepted */
+    WORKER_FD_GUEST = 3,   /* free at the start; from CONTROL_SERVE on the guest's connection, as accepted */
     WORKER_FD_CONTROL = 4, /* its end of the control socket */
     WORKER_FD_GRANT = 5,   /* memfd of one grant page */
-    WORKER_FD_VM = 6,      /* memfd of the VM's page (wire/vm_page.h) */
+};
+
+/* The order of the descriptors that CONTROL_SERVE brings. */
+enum serve_fd {
+    SERVE_FD_GUEST, /* becomes WORKER_FD_GUEST */
+    SERVE_FD_VM,    /* memfd of the VM's page (wire/vm_page.h) */
+    SERVE_FDS
 };
 
 #endif

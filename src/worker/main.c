@@ -1,12 +1,14 @@
 /* vgpu-worker: executes the CUDA calls of one guest process on the real driver.
  *
- * vgpud starts one for each guest process, with the guest's connection, a control socket and the grant page
- * (wire/grant.h). The main thread greets the guest and then serves its connection; each thread of the guest
- * has a lane, and each lane a thread here (lane.c); one thread gives the GPU back when the daemon asks
- * (gate.c), and one listens to the daemon. When the guest goes, or the daemon does, the process ends, and the
- * driver frees everything that was the guest's. */
+ * vgpud starts it with a control socket and the grant page (wire/grant.h), and says by CONTROL_SERVE which
+ * guest it is for: at once, or, when it was started as a spare, once one has come; by then the driver is
+ * loaded and a context made. The main thread greets the guest and then serves its connection; each thread of
+ * the guest has a lane, and each lane a thread here (lane.c); one thread gives the GPU back when the daemon
+ * asks (gate.c), and one listens to the daemon. When the guest goes, or the daemon does, the process ends,
+ * and the driver frees everything that was the guest's. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "driver_api.h"
+#include "wire/control.h"
 #include "wire/grant.h"
 #include "wire/handshake.h"
 #include "worker/connection.h"
@@ -29,8 +32,9 @@
 #include "worker/meeting.h"
 #include "worker/serve.h"
 #include "worker/vm.h"
+#include "worker/warm_context.h"
 
-static const char *option(int argc, char **argv, const char *name)
+static char *option(int argc, char **argv, const char *name)
 {
     size_t length = strlen(name);
     for (int i = 1; i < argc; i++)
@@ -46,11 +50,9 @@ static void tell_daemon(enum control_type type, const char *text)
     (void)send(WORKER_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL);
 }
 
-/* Cannot serve: the guest and the daemon are told why. */
+/* Cannot serve: the daemon is told why, and tells the guest. */
 __attribute__((noreturn)) static void give_up(const char *text)
 {
-    log_error("%s", text);
-    connection_refuse(WORKER_FD_GUEST, HANDSHAKE_NO_DRIVER, text);
     tell_daemon(CONTROL_FAILED, text);
     _exit(1);
 }
@@ -119,21 +121,72 @@ static void configure(void)
     settings_destroy(settings);
 }
 
+static void warm_up(void)
+{
+    CUresult result = serve_init_result();
+    if (result == CUDA_SUCCESS)
+        result = warm_context_make();
+    if (result != CUDA_SUCCESS) {
+        const char *name = NULL;
+        char text[200];
+        driver.cuGetErrorName(result, &name);
+        snprintf(text, sizeof text, "a context cannot be made beforehand: %.100s",
+                 name != NULL ? name : "unknown error");
+        give_up(text);
+    }
+    tell_daemon(CONTROL_WARM, "");
+}
+
+/* Waits for the guest; vm_argument is where its VM's name goes. Returns the descriptor of the VM's page. */
+static int await_guest(char *vm_argument)
+{
+    struct control_message message;
+    int fds[CONTROL_FDS_MAX];
+    size_t fd_count;
+    if (control_receive_fds(WORKER_FD_CONTROL, &message, fds, &fd_count) != 1 ||
+        message.type != CONTROL_SERVE || fd_count != SERVE_FDS)
+        _exit(0); /* the daemon has gone, or has no use for this worker any more */
+    message.text[sizeof message.text - 1] = '\0';
+    size_t room = strlen(vm_argument);
+    memset(vm_argument, 0, room);
+    memcpy(vm_argument, message.text, strnlen(message.text, room));
+    if (dup3(fds[SERVE_FD_GUEST], WORKER_FD_GUEST, O_CLOEXEC) < 0)
+        give_up("the host cannot take another guest process");
+    close(fds[SERVE_FD_GUEST]);
+    tell_daemon(CONTROL_TAKEN, "");
+    return fds[SERVE_FD_VM];
+}
+
+/* So that nothing of the driver's takes the number before the guest does. */
+static void keep_guest_number(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fd != WORKER_FD_GUEST) {
+        dup3(fd, WORKER_FD_GUEST, O_CLOEXEC);
+        close(fd);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *driver_path = option(argc, argv, "--driver");
-    if (driver_path == NULL || option(argc, argv, "--vm") == NULL || option(argc, argv, "--gpu") == NULL) {
+    char *vm_argument = option(argc, argv, "--vm");
+    if (driver_path == NULL || vm_argument == NULL || option(argc, argv, "--gpu") == NULL) {
         fprintf(stderr, "vgpu-worker: started by vgpud, not by hand\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    keep_guest_number();
     configure();
     host_memory_offer_process();
     load_driver(driver_path);
+    if (strcmp(argv[argc - 2], "--warm") == 0)
+        warm_up();
+    int vm_fd = await_guest(vm_argument);
     meeting_open();
     pthread_t thread;
-    if (!vm_bind(WORKER_FD_VM) || !gate_open(WORKER_FD_GRANT, WORKER_FD_CONTROL) ||
+    if (!vm_bind(vm_fd) || !gate_open(WORKER_FD_GRANT, WORKER_FD_CONTROL) ||
         pthread_create(&thread, NULL, listen_to_daemon, NULL) != 0)
         give_up("the host cannot start another worker");
     if (!connection_greet(WORKER_FD_GUEST))

@@ -12,6 +12,7 @@ CUresult serve_pointer_attribute(struct call *call);
 
 /* The result of the worker's own cuInit, told to the guest with the device's facts. */
 void serve_set_init_result(CUresult result);
+CUresult serve_init_result(void);
 
 /* serve_context.c */
 CUresult serve_cuDevicePrimaryCtxRelease_v2(struct call *call);

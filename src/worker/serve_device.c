@@ -14,6 +14,11 @@ void serve_set_init_result(CUresult result)
     init_result = result;
 }
 
+CUresult serve_init_result(void)
+{
+    return init_result;
+}
+
 static void fill_attributes(struct reply_device_info *info, CUdevice device)
 {
     for (int i = 1; i < DEVICE_ATTRIBUTES; i++)

@@ -53,7 +53,7 @@ def wait_until(condition, seconds, what):
 class Host:
     """vgpud with its own state and sockets. Use as a context manager: all that it started ends with it."""
 
-    def __init__(self, installation, driver, gpus="1"):
+    def __init__(self, installation, driver, gpus="1", warm_workers=1):
         self.installation = installation
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vgpu-", dir="/tmp"))
         self.environment = dict(
@@ -62,6 +62,7 @@ class Host:
             VGPU_STATE_DIR=str(self.folder / "state"),
             VGPU_RUN_DIR=str(self.folder / "run"),
             VGPU_DRIVER=driver,
+            VGPU_WARM_WORKERS=str(warm_workers),
         )
         if driver == "simulated":
             self.environment["VGPU_SIM_GPUS"] = gpus
@@ -160,15 +161,25 @@ class Host:
         return guest
 
     def workers(self):
-        """Process ids of the daemon's workers that are alive."""
+        """Process ids of the daemon's workers that are alive and have a guest."""
+        return [pid for pid, waits in self.worker_processes() if not waits]
+
+    def spares(self):
+        """Process ids of those that wait for a guest."""
+        return [pid for pid, waits in self.worker_processes() if waits]
+
+    def worker_processes(self):
+        """(process id, whether it waits for a guest) of each living worker."""
         found = []
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             try:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
             if int(fields[1]) == self.daemon.pid and fields[0] != "Z":
-                found.append(int(entry.name))
+                vm = next((a for a in arguments if a.startswith(b"--vm=")), b"")
+                found.append((int(entry.name), b"--warm" in arguments and not vm[len("--vm="):].strip()))
         return found

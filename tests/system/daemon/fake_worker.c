@@ -9,7 +9,9 @@
  * grant long past     b  break the page           m  send nonsense messages c  count a call e  "environment
  * A=B C=D"    a  "arguments X Y" f  say CONTROL_FAILED and exit
  *
- * VGPU_DEBUG_FAKE_WORKER: "crash-at-start", "silent" (never says READY). */
+ * VGPU_DEBUG_FAKE_WORKER: "crash-at-start", "silent" (never says READY), "crash-when-spare",
+ * "fail-when-spare". */
+#include "wire/control.h"
 #include "wire/futex.h"
 #include "wire/grant.h"
 #include "wire/handshake.h"
@@ -210,15 +212,42 @@ static void welcome(void)
     control_send(CONTROL_READY, 0);
 }
 
+/* As vgpu-worker does. */
+static void await_guest(char *vm_argument)
+{
+    struct control_message message;
+    int fds[CONTROL_FDS_MAX];
+    size_t fd_count;
+    if (control_receive_fds(WORKER_FD_CONTROL, &message, fds, &fd_count) != 1 ||
+        message.type != CONTROL_SERVE || fd_count != SERVE_FDS)
+        _exit(0);
+    memset(vm_argument, 0, strlen(vm_argument));
+    strcpy(vm_argument, message.text);
+    if (fds[SERVE_FD_GUEST] != WORKER_FD_GUEST) {
+        dup2(fds[SERVE_FD_GUEST], WORKER_FD_GUEST);
+        close(fds[SERVE_FD_GUEST]);
+    }
+    close(fds[SERVE_FD_VM]);
+    control_send(CONTROL_TAKEN, 0);
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = getenv("VGPU_DEBUG_FAKE_WORKER");
+    bool is_warm = strcmp(argv[argc - 2], "--warm") == 0;
     arguments = argv;
     if (mode && strcmp(mode, "crash-at-start") == 0)
         crash();
     page = mmap(NULL, GRANT_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, WORKER_FD_GRANT, 0);
     if (page == MAP_FAILED)
         return 1;
+    if (is_warm && mode && strcmp(mode, "crash-when-spare") == 0)
+        crash();
+    if (is_warm && mode && strcmp(mode, "fail-when-spare") == 0)
+        command('f');
+    if (is_warm)
+        control_send(CONTROL_WARM, 0);
+    await_guest(argv[argc - 1] + strlen(WORKER_VM_ARGUMENT));
     if (!mode || strcmp(mode, "silent") != 0)
         welcome();
     for (;;) {

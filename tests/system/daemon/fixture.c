@@ -144,6 +144,7 @@ static _Noreturn void daemon_exec(const struct fixture *fixture, int stderr_fd)
     setenv("VGPU_RUN_DIR", fixture->run_dir, 1);
     setenv("VGPU_STATE_DIR", fixture->state_dir, 1);
     setenv("VGPU_WORKER", test_program("TEST_WORKER"), 1);
+    setenv("VGPU_WARM_WORKERS", "0", 1); /* a test that wants them says so */
     snprintf(text, sizeof text, "%s/notify", fixture->dir);
     setenv("NOTIFY_SOCKET", text, 1);
     setenv("SECRET_OF_THE_DAEMON", "1", 1);

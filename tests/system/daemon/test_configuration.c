@@ -257,7 +257,7 @@ static void workers_get_what_they_need_and_no_more(void **state)
     daemon_start(fixture);
     int guest = guest_open(fixture, "abc123");
     expect_argument(guest,
-                    " --driver=libcuda.so.1 --vm=abc123 --gpu=GPU-00000000-0000-0000-0000-000000000000");
+                    " --driver=libcuda.so.1 --gpu=GPU-00000000-0000-0000-0000-000000000000 --vm=abc123");
     guest_command(guest, "e");
     assert_true(guest_line(guest, line, sizeof line));
     assert_non_null(strstr(line, " CUDA_VISIBLE_DEVICES=GPU-00000000-0000-0000-0000-000000000000"));

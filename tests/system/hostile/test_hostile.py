@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -41,9 +42,17 @@ class Fight:
         self.neighbour = host.start_guest(NEIGHBOUR, str(programs / "tests" / "gpu" / "guest-work"), "steady",
                                           stdout=open(host.folder / "neighbour.txt", "wb"))
         wait_until(lambda: self.rounds() > 0, 60, "the neighbour's first rounds")
+        self.meet_attacker()
         self.descriptors = descriptors(host.daemon.pid)
         self.logged = len(host.log())
         self.failures = 0
+
+    def meet_attacker(self):
+        """What the daemon keeps of a VM that has had a process is there."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.host.folder / "run" / "guests" / f"{ATTACKER}.sock"))
+            wait_until(lambda: len(self.host.workers()) == 2, 20, "the attacker's first worker")
+        wait_until(lambda: len(self.host.workers()) == 1, 20, "the end of the attacker's first worker")
 
     def rounds(self):
         text = (self.host.folder / "neighbour.txt").read_text(errors="replace")
@@ -53,9 +62,9 @@ class Fight:
         """One attack; prints a line."""
         before = self.rounds()
         start = time.monotonic()
-        socket = str(self.host.folder / "run" / "guests" / f"{ATTACKER}.sock")
+        path = str(self.host.folder / "run" / "guests" / f"{ATTACKER}.sock")
         try:
-            done = subprocess.run([self.hostile, socket, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+            done = subprocess.run([self.hostile, path, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
                                   text=True, errors="replace", timeout=seconds, check=False)
             said, status = (done.stdout + done.stderr).strip(), done.returncode
         except subprocess.TimeoutExpired:
@@ -119,7 +128,7 @@ def main():
     arguments = parser.parse_args()
     programs = pathlib.Path(arguments.build).resolve()
     try:
-        with Host(Installation(arguments.installation or programs), "simulated") as host:
+        with Host(Installation(arguments.installation or programs), "simulated", warm_workers=0) as host:
             fight = Fight(host, programs)
             if arguments.fuzz:
                 seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 32)

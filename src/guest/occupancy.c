@@ -1,7 +1,8 @@
 /* The block size of highest occupancy, found here because the program may give a function of its own that
  * tells the shared memory of each size. The search is the one that NVIDIA documents: sizes fall in steps of
- * a warp from the largest, the first of the highest occupancy wins. */
+ * a warp from the largest, the first of the highest occupancy wins. And occupancy by clusters. */
 #include "cuda_api.h"
+#include "guest/call.h"
 #include "guest/export.h"
 #include "guest/function.h"
 #include "guest/init.h"
@@ -53,4 +54,40 @@ VGPU_EXPORT CUresult cuOccupancyMaxPotentialBlockSize(int *minGridSize, int *blo
 {
     return cuOccupancyMaxPotentialBlockSizeWithFlags(minGridSize, blockSize, func, blockSizeToDynamicSMemSize,
                                                      dynamicSMemSize, blockSizeLimit, 0);
+}
+
+static CUresult ask_of_clusters(int *answer, CUfunction func, const CUlaunchConfig *config, bool largest)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (answer == NULL || config == NULL || (config->numAttrs > 0 && config->attrs == NULL) ||
+        config->numAttrs > LAUNCH_ATTRIBUTES_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct request_cluster_occupancy request = {
+        .function = (uintptr_t)func,
+        .stream = (uintptr_t)config->hStream,
+        .grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
+        .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
+        .shared_bytes = config->sharedMemBytes,
+        .attribute_count = config->numAttrs,
+        .largest_cluster = largest};
+    int told = 0;
+    result = call_wait(CALL_cluster_occupancy, &request, sizeof request, config->attrs,
+                       config->numAttrs * sizeof *config->attrs, &told, sizeof told);
+    if (result == CUDA_SUCCESS)
+        *answer = told;
+    return result;
+}
+
+VGPU_EXPORT CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func,
+                                                  const CUlaunchConfig *config)
+{
+    return ask_of_clusters(numClusters, func, config, false);
+}
+
+VGPU_EXPORT CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func,
+                                                        const CUlaunchConfig *config)
+{
+    return ask_of_clusters(clusterSize, func, config, true);
 }

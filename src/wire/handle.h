@@ -19,6 +19,12 @@ enum handle_kind {
     HANDLE_STAGING,    /* the worker's own: what a lane keeps in a context */
     HANDLE_POOL,       /* of memory, for allocations in stream order */
     HANDLE_ALLOCATION, /* of memory that is to be mapped */
+    HANDLE_ARRAY,
+    HANDLE_MIPMAPPED_ARRAY,
+    HANDLE_TEXTURE_REFERENCE,
+    HANDLE_SURFACE_REFERENCE,
+    HANDLE_GREEN_CONTEXT,
+    HANDLE_RESOURCE_DESCRIPTION,
     HANDLE_KINDS,
 };
 

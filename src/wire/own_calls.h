@@ -131,6 +131,10 @@ struct parameter_place {
     uint32_t offset;
     uint32_t bytes;
 };
+struct function_attribute {
+    int32_t result; /* CUresult: what the driver says to the question */
+    int32_t value;
+};
 /* Variable part: parameter_count places. */
 struct reply_function_info {
     uint32_t max_threads_per_block;
@@ -139,6 +143,7 @@ struct reply_function_info {
     uint32_t parameter_count;
     uint32_t parameter_bytes;
     uint32_t parameters_known; /* 0: this driver does not tell (before CUDA 12.4) */
+    struct function_attribute attributes[CU_FUNC_ATTRIBUTE_MAX];
 };
 #define PARAMETERS_MAX      4096u
 #define PARAMETER_BYTES_MAX 32768u
@@ -177,6 +182,47 @@ struct request_set_access {
 };
 #define request_pool_set_access request_set_access
 #define ACCESS_MAX              64u
+
+/* cuOccupancyMaxActiveClusters and cuOccupancyMaxPotentialClusterSize. Variable part: attribute_count
+ * CUlaunchAttribute, as of a launch. Reply: an int32_t. */
+struct request_cluster_occupancy {
+    uint64_t function;
+    uint64_t stream;
+    uint32_t grid[3];
+    uint32_t block[3];
+    uint32_t shared_bytes;
+    uint32_t attribute_count;
+    uint32_t largest_cluster; /* the second of the two functions */
+    uint32_t reserved;
+};
+
+/* The functions that make a tensor map; what one of them has no use for is 0. Reply: CUtensorMap. */
+enum tensor_map_kind {
+    TENSOR_MAP_TILED = 0,
+    TENSOR_MAP_IM2COL,
+    TENSOR_MAP_IM2COL_WIDE,
+    TENSOR_MAP_REPLACE_ADDRESS,
+};
+#define TENSOR_MAP_RANK_MAX 5u
+struct request_tensor_map {
+    cuuint64_t map[CU_TENSOR_MAP_NUM_QWORDS]; /* to have its address replaced */
+    uint64_t address;
+    cuuint64_t dimensions[TENSOR_MAP_RANK_MAX];
+    cuuint64_t strides[TENSOR_MAP_RANK_MAX];
+    uint32_t box[TENSOR_MAP_RANK_MAX];                              /* tiled */
+    int32_t lower[TENSOR_MAP_RANK_MAX], upper[TENSOR_MAP_RANK_MAX]; /* im2col; of wide ones [0] alone */
+    uint32_t element_strides[TENSOR_MAP_RANK_MAX];
+    uint32_t kind; /* enum tensor_map_kind */
+    uint32_t data_type;
+    uint32_t rank;
+    uint32_t channels_per_pixel;
+    uint32_t pixels_per_column;
+    uint32_t interleave;
+    uint32_t wide_mode;
+    uint32_t swizzle;
+    uint32_t l2_promotion;
+    uint32_t out_of_bounds_fill;
+};
 
 /* Reply: the attribute's bytes, at most 16. */
 struct request_pointer_attribute {

@@ -24,7 +24,8 @@ static uint64_t current_context(void)
 uint64_t call_name(enum handle_kind kind, uint64_t wanted, void *object, uint64_t parent)
 {
     bool of_context = kind != HANDLE_CONTEXT && kind != HANDLE_LIBRARY && kind != HANDLE_KERNEL &&
-                      kind != HANDLE_POOL && kind != HANDLE_ALLOCATION;
+                      kind != HANDLE_POOL && kind != HANDLE_ALLOCATION && kind != HANDLE_GREEN_CONTEXT &&
+                      kind != HANDLE_RESOURCE_DESCRIPTION;
     struct handle_owners owners = {.parent = parent, .context = of_context ? current_context() : 0};
     uint64_t name = handle_name(kind, wanted, object, owners);
     if (name == 0 && object != NULL)

@@ -37,7 +37,13 @@ CUresult serve_link_destroy(struct call *call);
 CUresult serve_enumerate(struct call *call);
 CUresult serve_name_of(struct call *call);
 CUresult serve_function_info(struct call *call);
+
+/* serve_launch.c */
 CUresult serve_launch(struct call *call);
+CUresult serve_cluster_occupancy(struct call *call);
+
+/* serve_tensor_map.c */
+CUresult serve_tensor_map(struct call *call);
 
 /* serve_memory.c */
 CUresult serve_cuMemAlloc_v2(struct call *call);

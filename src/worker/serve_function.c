@@ -64,15 +64,29 @@ CUresult serve_name_of(struct call *call)
     return result;
 }
 
-static uint32_t attribute(uint64_t handle, void *object, CUfunction_attribute which)
+static struct function_attribute attribute(uint64_t handle, void *object, CUfunction_attribute which)
 {
     int value = 0;
     CUdevice device = 0;
-    if (handle_value_kind(handle) == HANDLE_KERNEL)
-        driver.cuKernelGetAttribute(&value, which, object, device);
-    else
-        driver.cuFuncGetAttribute(&value, which, object);
+    CUresult result = handle_value_kind(handle) == HANDLE_KERNEL
+                          ? driver.cuKernelGetAttribute(&value, which, object, device)
+                          : driver.cuFuncGetAttribute(&value, which, object);
+    return (struct function_attribute){(int32_t)result, value};
+}
+
+static uint32_t number(const struct reply_function_info *info, CUfunction_attribute which)
+{
+    int32_t value = info->attributes[which].value;
     return value > 0 ? (uint32_t)value : 0;
+}
+
+static void fill_attributes(struct reply_function_info *info, uint64_t handle, void *object)
+{
+    for (int i = 0; i < CU_FUNC_ATTRIBUTE_MAX; i++)
+        info->attributes[i] = attribute(handle, object, (CUfunction_attribute)i);
+    info->max_threads_per_block = number(info, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    info->static_shared_bytes = number(info, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES);
+    info->max_dynamic_shared_bytes = number(info, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
 }
 
 static CUresult parameter(uint64_t handle, void *object, size_t index, struct parameter_place *place)
@@ -98,12 +112,8 @@ CUresult serve_function_info(struct call *call)
     void *object;
     if (request->function == 0 || !handle_find(HANDLE_FUNCTION, request->function, &object))
         return CUDA_ERROR_INVALID_HANDLE;
-    struct reply_function_info info = {
-        .max_threads_per_block =
-            attribute(request->function, object, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK),
-        .static_shared_bytes = attribute(request->function, object, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES),
-        .max_dynamic_shared_bytes =
-            attribute(request->function, object, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)};
+    struct reply_function_info info = {0};
+    fill_attributes(&info, request->function, object);
     struct parameter_place *places = calloc(PARAMETERS_MAX, sizeof *places);
     if (places == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -127,81 +137,4 @@ CUresult serve_function_info(struct call *call)
     }
     free(places);
     return result;
-}
-
-/* Attributes with a handle in them get the driver's. One that is not known to be plain numbers is refused:
- * its value could be an address, and would be one of the worker's. */
-static bool translate_attribute(CUlaunchAttribute *item)
-{
-    void *event;
-    switch (item->id) {
-    case CU_LAUNCH_ATTRIBUTE_IGNORE:
-    case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
-    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-    case CU_LAUNCH_ATTRIBUTE_NVLINK_UTIL_CENTRIC_SCHEDULING:
-        return true;
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
-        if (!handle_find(HANDLE_EVENT, (uintptr_t)item->value.programmaticEvent.event, &event))
-            return false;
-        item->value.programmaticEvent.event = event;
-        return true;
-    case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
-        if (!handle_find(HANDLE_EVENT, (uintptr_t)item->value.launchCompletionEvent.event, &event))
-            return false;
-        item->value.launchCompletionEvent.event = event;
-        return true;
-    default:
-        return false;
-    }
-}
-
-CUresult serve_launch(struct call *call)
-{
-    const struct request_launch *request = call->request;
-    void *function, *stream;
-    if (!handle_find(HANDLE_FUNCTION, request->function, &function) ||
-        !handle_find(HANDLE_STREAM, request->stream, &stream))
-        return CUDA_ERROR_INVALID_HANDLE;
-    uint64_t padded = ((uint64_t)request->parameter_bytes + 7) & ~7ull;
-    if (request->parameter_bytes > PARAMETER_BYTES_MAX || request->attribute_count > LAUNCH_ATTRIBUTES_MAX ||
-        padded + request->attribute_count * sizeof(CUlaunchAttribute) > call->tail_bytes)
-        return CUDA_ERROR_INVALID_VALUE;
-    size_t bytes = request->parameter_bytes;
-    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)call->tail,
-                     CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, CU_LAUNCH_PARAM_END};
-    if (request->attribute_count == 0 && !request->cooperative)
-        return driver.cuLaunchKernel(function, request->grid[0], request->grid[1], request->grid[2],
-                                     request->block[0], request->block[1], request->block[2],
-                                     request->shared_bytes, stream, NULL, bytes > 0 ? extra : NULL);
-    if (driver.cuLaunchKernelEx == NULL)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    CUlaunchAttribute attributes[LAUNCH_ATTRIBUTES_MAX + 1];
-    memcpy(attributes, call->tail + padded, request->attribute_count * sizeof attributes[0]);
-    unsigned count = request->attribute_count;
-    for (unsigned i = 0; i < count; i++)
-        if (!translate_attribute(&attributes[i]))
-            return CUDA_ERROR_NOT_SUPPORTED;
-    if (request->cooperative)
-        attributes[count++] =
-            (CUlaunchAttribute){.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE, .value = {.cooperative = 1}};
-    CUlaunchConfig config = {.gridDimX = request->grid[0],
-                             .gridDimY = request->grid[1],
-                             .gridDimZ = request->grid[2],
-                             .blockDimX = request->block[0],
-                             .blockDimY = request->block[1],
-                             .blockDimZ = request->block[2],
-                             .sharedMemBytes = request->shared_bytes,
-                             .hStream = stream,
-                             .attrs = attributes,
-                             .numAttrs = count};
-    return driver.cuLaunchKernelEx(&config, function, NULL, bytes > 0 ? extra : NULL);
 }

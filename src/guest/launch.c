@@ -129,8 +129,7 @@ static bool within_limits(const struct request_launch *launch, const struct func
            within(launch->block[0], device, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X) &&
            within(launch->block[1], device, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y) &&
            within(launch->block[2], device, CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z) &&
-           threads <= facts->info.max_threads_per_block &&
-           launch->shared_bytes <= facts->info.max_dynamic_shared_bytes && stream_known(launch->stream);
+           threads <= facts->info.max_threads_per_block && stream_known(launch->stream);
 }
 
 /* What a launch passes besides its request. */
@@ -178,7 +177,8 @@ static bool cannot_be_refused(const struct request_launch *launch, struct functi
     *key = 0;
     if (!within_limits(launch, facts))
         return false;
-    if (launch->attribute_count == 0 && !launch->cooperative && !facts->needs_clusters)
+    if (launch->attribute_count == 0 && !launch->cooperative && !facts->needs_clusters &&
+        launch->shared_bytes <= facts->info.max_dynamic_shared_bytes)
         return true;
     *key = launch_key(launch, facts, attributes);
     return was_accepted(facts, *key);

@@ -1,5 +1,7 @@
 #include "simgpu/function.h"
 
+#include <stdlib.h>
+
 #include "cuda_api.h"
 #include "simgpu/handle.h"
 #include "simgpu/library.h"
@@ -27,6 +29,16 @@ CUresult function_resolve(struct CUctx_st *context, CUfunction handle, struct CU
     if (!handle_is(handle, HANDLE_FUNCTION) || handle->module->context != context)
         return CUDA_ERROR_INVALID_HANDLE;
     *function = handle;
+    return CUDA_SUCCESS;
+}
+
+CUresult function_next_launch(struct CUfunc_st *function)
+{
+    function->next.parameters = calloc(1, function->kernel->params_bytes + 1);
+    if (!function->next.parameters)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    for (int i = 0; i < 3; i++)
+        function->next.block[i] = 1;
     return CUDA_SUCCESS;
 }
 

@@ -22,6 +22,13 @@ struct CUfunc_st {
     const struct ptx_kernel *kernel;
     struct CUkern_st *origin; /* the library's kernel, whose settings then count; NULL: of a plain module */
     struct function_settings settings;
+    /* The next launch, of programs that say it piece by piece (launch_stateful.c). Not locked. */
+    struct {
+        uint32_t block[3];
+        uint32_t shared_bytes;
+        uint32_t parameter_bytes;
+        unsigned char *parameters; /* as many bytes as the kernel has; NULL: nothing was said yet */
+    } next;
 };
 
 /* What a new function starts with. */
@@ -34,6 +41,9 @@ unsigned int function_registers(struct CUfunc_st *function);
  * in the context is loaded when it is not there yet. CUDA_ERROR_INVALID_HANDLE: neither, or of another
  * context. */
 CUresult function_resolve(struct CUctx_st *context, CUfunction handle, struct CUfunc_st **function);
+
+/* Makes `next` ready to be filled. */
+CUresult function_next_launch(struct CUfunc_st *function);
 
 /* Most dynamic shared memory that the function may be launched with now. */
 uint32_t function_dynamic_shared_limit(struct CUfunc_st *function);

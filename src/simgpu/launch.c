@@ -335,9 +335,10 @@ CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gridDimX, unsigned
     return launch(f, &shape, hStream, kernelParams, NULL);
 }
 
-/* Attributes either have a meaning here, or are hints that a slower GPU may ignore. A cluster of more than
- * one block would have to share its memory, which the engine lacks. */
-static CUresult read_attribute(const CUlaunchAttribute *attribute, struct shape *shape)
+/* Attributes either have a meaning here, or are hints that a slower GPU may ignore. *event: to be recorded;
+ * here when the kernel has ended, which is late for one that fires when blocks begin, but not wrong. A
+ * cluster of more than one block would have to share its memory, which the engine lacks. */
+static CUresult read_attribute(const CUlaunchAttribute *attribute, struct shape *shape, CUevent *event)
 {
     switch (attribute->id) {
     case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
@@ -360,7 +361,11 @@ static CUresult read_attribute(const CUlaunchAttribute *attribute, struct shape 
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
         return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+        *event = attribute->value.programmaticEvent.event;
+        return *event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
     case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+        *event = attribute->value.launchCompletionEvent.event;
+        return *event ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
     case CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE:
         return CUDA_ERROR_NOT_SUPPORTED;
     default:
@@ -377,12 +382,15 @@ static CUresult launch_config(const CUlaunchConfig *config, CUfunction f, bool o
                           {config->blockDimX, config->blockDimY, config->blockDimZ},
                           config->sharedMemBytes,
                           false};
+    CUevent event = NULL;
     for (unsigned int i = 0; i < config->numAttrs; i++) {
-        CUresult result = read_attribute(&config->attrs[i], &shape);
+        CUresult result = read_attribute(&config->attrs[i], &shape, &event);
         if (result)
             return result;
     }
-    return launch(f, &shape, own_stream ? per_thread(config->hStream) : config->hStream, kernelParams, extra);
+    CUstream stream = own_stream ? per_thread(config->hStream) : config->hStream;
+    CUresult result = launch(f, &shape, stream, kernelParams, extra);
+    return !result && event ? cuEventRecord(event, stream) : result;
 }
 
 CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **kernelParams, void **extra)
@@ -393,4 +401,23 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **ker
 CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig *config, CUfunction f, void **kernelParams, void **extra)
 {
     return launch_config(config, f, true, kernelParams, extra);
+}
+
+/* One launch a device; here never of more than one at once. */
+CUresult cuLaunchCooperativeKernelMultiDevice(CUDA_LAUNCH_PARAMS *launchParamsList, unsigned int numDevices,
+                                              unsigned int flags)
+{
+    const CUDA_LAUNCH_PARAMS *one = launchParamsList;
+    CUresult result = driver_check();
+    if (result)
+        return result;
+    if (!one || !numDevices ||
+        (flags & ~(unsigned int)(CUDA_COOPERATIVE_LAUNCH_MULTI_DEVICE_NO_PRE_LAUNCH_SYNC |
+                                 CUDA_COOPERATIVE_LAUNCH_MULTI_DEVICE_NO_POST_LAUNCH_SYNC)))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (numDevices != 1)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    return cuLaunchCooperativeKernel(one->function, one->gridDimX, one->gridDimY, one->gridDimZ,
+                                     one->blockDimX, one->blockDimY, one->blockDimZ, one->sharedMemBytes,
+                                     one->hStream, one->kernelParams);
 }

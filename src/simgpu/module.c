@@ -74,8 +74,10 @@ static void free_module(struct CUmod_st *module)
 {
     size_t count = module->functions ? ptx_module_kernel_count(module->code) : 0;
     handle_remove(module);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         handle_remove(&module->functions[i]);
+        free(module->functions[i].next.parameters);
+    }
     free_variables(module->code);
     ptx_module_destroy(module->code);
     free(module->functions);

@@ -131,3 +131,60 @@ CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *dynamicSmemSize, CUfunc
     *dynamicSmemSize = share > taken ? smaller(share - taken, most) : 0;
     return CUDA_SUCCESS;
 }
+
+/* --- clusters --- */
+
+#define CLUSTER_PORTABLE     8
+#define CLUSTER_NON_PORTABLE 16
+
+/* The cluster that the configuration asks for, in blocks; 1 where it asks for none. */
+static CUresult cluster_of(const CUlaunchConfig *config, unsigned int *blocks)
+{
+    *blocks = 1;
+    if (config->numAttrs && !config->attrs)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned int i = 0; i < config->numAttrs; i++)
+        if (config->attrs[i].id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+            *blocks = config->attrs[i].value.clusterDim.x * config->attrs[i].value.clusterDim.y *
+                      config->attrs[i].value.clusterDim.z;
+    return *blocks && *blocks <= CLUSTER_NON_PORTABLE ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CLUSTER_SIZE;
+}
+
+static CUresult resolve_for_clusters(const int *answer, CUfunction handle, const CUlaunchConfig *config,
+                                     struct CUfunc_st **function)
+{
+    CUresult result = resolve(handle, function);
+    if (!result && (!answer || !config))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (!result && (*function)->module->context->device->gpu->model->compute_major < 9)
+        result = CUDA_ERROR_NOT_SUPPORTED;
+    return result;
+}
+
+CUresult cuOccupancyMaxActiveClusters(int *numClusters, CUfunction func, const CUlaunchConfig *config)
+{
+    struct CUfunc_st *function;
+    unsigned int cluster;
+    CUresult result = resolve_for_clusters(numClusters, func, config, &function);
+    if (!result)
+        result = cluster_of(config, &cluster);
+    if (result)
+        return result;
+    unsigned int blocks = occupancy_blocks_per_sm(
+        function, config->blockDimX * config->blockDimY * config->blockDimZ, config->sharedMemBytes);
+    unsigned int multiprocessors = (unsigned int)function->module->context->device->gpu->model->sm_count;
+    *numClusters = (int)(multiprocessors * blocks / cluster);
+    return CUDA_SUCCESS;
+}
+
+CUresult cuOccupancyMaxPotentialClusterSize(int *clusterSize, CUfunction func, const CUlaunchConfig *config)
+{
+    struct CUfunc_st *function;
+    CUresult result = resolve_for_clusters(clusterSize, func, config, &function);
+    if (result)
+        return result;
+    int allowed = 0;
+    result = cuFuncGetAttribute(&allowed, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, func);
+    *clusterSize = allowed ? CLUSTER_NON_PORTABLE : CLUSTER_PORTABLE;
+    return result;
+}

@@ -1,0 +1,64 @@
+"""What the bench scripts share: native and queued runs of one program that prints `name value unit` lines, alternating in
+one run, and the table of medians with ratios."""
+
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str((HERE / "../tests/gpu").resolve()))
+from testbed import Host, Installation  # noqa: E402, F401
+
+# How the queue is reached: environment of the guest beside the daemon's.
+WAYS = {"queue": {}, "stream": {"VGPU_TRANSPORT": "stream"}}
+
+
+def measure(command, environment, seconds=500):
+    """Runs the program; {name: (value, unit)}. Lines that are no figure are left out."""
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=seconds, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}: status {done.returncode}: {done.stderr.strip()[-2000:]}")
+    figures = {}
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if len(words) == 3:
+            figures[words[0]] = (float(words[1]), words[2])
+    return figures
+
+
+def native_environment(host, installation, driver):
+    environment = dict(host.environment)
+    if driver == "simulated":
+        environment["LD_LIBRARY_PATH"] = installation.folder("simulated")
+    return environment
+
+
+def alternate(host, installation, driver, commands, rounds, ways):
+    """Runs every command natively and in each way, `rounds` times in turn: {way: [{name: (value, unit)}, ...]}."""
+    results = {way: [] for way in ("native", *ways)}
+    for _ in range(rounds):
+        for way, runs in results.items():
+            figures = {}
+            for command in commands:
+                if way == "native":
+                    figures.update(measure(command, native_environment(host, installation, driver)))
+                else:
+                    figures.update(measure(host.guest_command("bench", *command), dict(host.environment, **WAYS[way])))
+            runs.append(figures)
+    return results
+
+
+def print_table(results):
+    """One row a figure: the native median, then each way's and its ratio to native."""
+    ways = [way for way in results if way != "native"]
+    print(f"{'':24}{'native':>12}" + "".join(f"{way:>12}{'ratio':>8}" for way in ways))
+    for name, (_, unit) in results["native"][0].items():
+        median = {way: statistics.median(run[name][0] for run in runs) for way, runs in results.items()}
+        line = f"{name:24}{median['native']:12.3f}"
+        for way in ways:
+            ratio = median[way] / median["native"] if median["native"] else float("nan")
+            line += f"{median[way]:12.3f}{ratio:8.3f}"
+        print(f"{line}  {unit}", flush=True)

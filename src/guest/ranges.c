@@ -86,10 +86,43 @@ bool ranges_find(uint64_t address, uint64_t bytes, struct range *found)
     return held;
 }
 
+void ranges_remove_all(enum range_kind kind, uint64_t address, uint64_t bytes)
+{
+    lock_take(&known.lock);
+    size_t kept = 0;
+    for (size_t i = 0; i < known.count; i++) {
+        const struct range *range = &known.items[i];
+        bool inside = range->kind == (uint32_t)kind && range->address >= address && range->bytes <= bytes &&
+                      range->address - address <= bytes - range->bytes;
+        if (!inside)
+            known.items[kept++] = *range;
+    }
+    known.count = kept;
+    lock_give(&known.lock);
+}
+
+static bool is_of_device(const struct range *range)
+{
+    return range->kind == RANGE_DEVICE || range->kind == RANGE_GLOBAL || range->kind == RANGE_MAPPED;
+}
+
 bool ranges_is_device(uint64_t address, uint64_t bytes)
 {
-    struct range range;
-    return ranges_find(address, bytes, &range) && (range.kind == RANGE_DEVICE || range.kind == RANGE_GLOBAL);
+    lock_take(&known.lock);
+    size_t at = first_beyond(address);
+    bool held = at-- > 0;
+    while (held) {
+        const struct range *range = &known.items[at];
+        uint64_t into = address - range->address;
+        held = is_of_device(range) && into <= range->bytes && (bytes > 0 || into < range->bytes);
+        if (!held || bytes <= range->bytes - into)
+            break;
+        bytes -= range->bytes - into;
+        address = range->address + range->bytes;
+        held = ++at < known.count && known.items[at].address == address;
+    }
+    lock_give(&known.lock);
+    return held;
 }
 
 bool ranges_is_shared(uint64_t address, uint64_t bytes)

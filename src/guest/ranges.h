@@ -10,6 +10,7 @@
 enum range_kind {
     RANGE_DEVICE = 1, /* allocated on the device */
     RANGE_GLOBAL,     /* a variable of a module */
+    RANGE_MAPPED,     /* device memory that cuMemMap has put there */
     RANGE_HOST,       /* cuMemHostAlloc and cuMemAllocHost */
     RANGE_REGISTERED, /* cuMemHostRegister */
 };
@@ -30,10 +31,13 @@ bool ranges_add(const struct range *range);
 /* Forgets the range of this kind that starts at address; false when there is none. *removed may be NULL. */
 bool ranges_remove(enum range_kind kind, uint64_t address, struct range *removed);
 
+/* Forgets all ranges of this kind that lie in [address, address + bytes). */
+void ranges_remove_all(enum range_kind kind, uint64_t address, uint64_t bytes);
+
 /* The range that holds all of [address, address + bytes); false when none does. */
 bool ranges_find(uint64_t address, uint64_t bytes, struct range *found);
 
-/* The whole of it is known device memory. */
+/* The whole of it is known device memory, of one range or of several side by side. */
 bool ranges_is_device(uint64_t address, uint64_t bytes);
 
 /* The whole of it is host memory that the worker sees. */

@@ -56,7 +56,7 @@ static size_t index_after(uint64_t address)
 
 static bool is_in_arena(const struct region *region)
 {
-    return region->kind == REGION_DEVICE || region->kind == REGION_MANAGED;
+    return (region->kind == REGION_DEVICE || region->kind == REGION_MANAGED) && !region->is_mapped;
 }
 
 /* Under the write lock. */
@@ -129,6 +129,32 @@ bool arena_add_host(struct region *region)
     return added;
 }
 
+bool arena_add_mapped(struct region *region)
+{
+    pthread_rwlock_wrlock(&lock);
+    region->id = next_id++;
+    bool added = insert(index_after(region->base), region);
+    pthread_rwlock_unlock(&lock);
+    return added;
+}
+
+uint64_t arena_each_mapped(uint64_t address, uint64_t bytes, void (*visit)(struct region *region, void *user),
+                           void *user)
+{
+    uint64_t sum = 0;
+    pthread_rwlock_wrlock(&lock);
+    for (size_t i = index_after(address); i < region_count && regions[i].base < address + bytes; i++) {
+        bool inside = regions[i].is_mapped && regions[i].base >= address &&
+                      regions[i].base + regions[i].bytes <= address + bytes;
+        if (!inside)
+            continue;
+        sum += regions[i].bytes;
+        visit(&regions[i], user);
+    }
+    pthread_rwlock_unlock(&lock);
+    return sum;
+}
+
 /* Under the write lock: forgets the region and gives back what it held. */
 static void remove_at(size_t index)
 {
@@ -138,6 +164,9 @@ static void remove_at(size_t index)
     if (is_in_arena(&region)) {
         madvise((void *)(uintptr_t)region.base, charged_bytes(&region), MADV_DONTNEED);
         driver_device_release(region.device, charged_bytes(&region));
+    } else if (region.is_mapped) {
+        mmap((void *)(uintptr_t)region.base, region.bytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     } else if (region.kind == REGION_HOST) {
         munmap((void *)(uintptr_t)region.base, round_up(region.bytes, PAGE_BYTES));
     }
@@ -156,14 +185,30 @@ bool arena_remove(uint64_t base, struct region *removed)
     return found;
 }
 
+/* Under the lock: how far from its base memory goes without a hole. */
+static uint64_t bytes_together(size_t index, uint64_t wanted)
+{
+    uint64_t bytes = regions[index].bytes;
+    while (bytes < wanted && regions[index].is_mapped && index + 1 < region_count &&
+           regions[index + 1].is_mapped &&
+           regions[index + 1].base == regions[index].base + regions[index].bytes)
+        bytes += regions[++index].bytes;
+    return bytes;
+}
+
 bool arena_find(uint64_t address, uint64_t bytes, struct region *found)
 {
     pthread_rwlock_rdlock(&lock);
     size_t index = index_after(address);
-    bool is_known = index < region_count && regions[index].base <= address &&
-                    (bytes ? bytes : 1) <= regions[index].base + regions[index].bytes - address;
-    if (is_known)
+    bool is_known = index < region_count && regions[index].base <= address;
+    if (is_known) {
         *found = regions[index];
+        uint64_t into = address - found->base, wanted = bytes ? bytes : 1;
+        is_known = wanted <= UINT64_MAX - into;
+        if (is_known && wanted > found->bytes - into)
+            found->bytes = bytes_together(index, into + wanted);
+        is_known = is_known && wanted <= found->bytes - into;
+    }
     pthread_rwlock_unlock(&lock);
     return is_known;
 }
@@ -192,7 +237,7 @@ void arena_remove_context(struct CUctx_st *context)
 {
     pthread_rwlock_wrlock(&lock);
     for (size_t i = region_count; i-- > 0;)
-        if (regions[i].context == context)
+        if (regions[i].context == context && !regions[i].is_mapped)
             remove_at(i);
     pthread_rwlock_unlock(&lock);
 }

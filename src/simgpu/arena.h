@@ -35,6 +35,9 @@ struct region {
     bool is_module;                  /* a module's variable: cuMemFree leaves it alone */
     struct CUmemPoolHandle_st *pool; /* from cuMemAllocAsync and its like; NULL: from no pool */
     bool sync_memops;
+    bool is_mapped;       /* by cuMemMap: outside the arena, goes only with cuMemUnmap; made in no context */
+    unsigned int readers; /* of mapped memory: bit per device whose kernels may read it */
+    unsigned int writers; /* likewise, write */
 };
 
 /* Reserves the addresses. False: the process has no room for them. Once. */
@@ -47,11 +50,21 @@ CUresult arena_allocate(struct region *region);
 /* Makes host memory known that the caller has. False: part of it is known already. */
 bool arena_add_host(struct region *region);
 
+/* Makes mapped memory known, of which the caller has seen to it that nothing else is known there. False: out
+ * of host memory. */
+bool arena_add_mapped(struct region *region);
+
+/* Calls visit for each region of mapped memory that lies in [address, address + bytes), which it may change
+ * but not move; no call of this file from there. Returns how many bytes of the range those are. */
+uint64_t arena_each_mapped(uint64_t address, uint64_t bytes, void (*visit)(struct region *region, void *user),
+                           void *user);
+
 /* Forgets the region that starts at base and copies it out; device memory goes back. False: none starts
  * there. */
 bool arena_remove(uint64_t base, struct region *removed);
 
-/* The region that holds all of [address, address + bytes); bytes 0 counts as 1. */
+/* The region that holds all of [address, address + bytes); bytes 0 counts as 1. Mapped memory may continue in
+ * the regions that follow: *found is the first, as long as they are together. */
 bool arena_find(uint64_t address, uint64_t bytes, struct region *found);
 
 /* Sets the flag of the region that holds address. */

@@ -14,6 +14,8 @@ CUresult copy_classify(enum copy_end end, uint64_t address, uint64_t bytes, enum
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
     if (arena_find(address, bytes, &region)) {
+        if (region.is_mapped && !region.readers)
+            return CUDA_ERROR_INVALID_VALUE;
         *memory =
             region.kind == REGION_DEVICE || region.kind == REGION_MANAGED ? COPY_ON_DEVICE : COPY_PINNED;
         return CUDA_SUCCESS;

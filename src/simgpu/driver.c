@@ -165,7 +165,8 @@ uint64_t driver_device_memory(const struct sim_device *device)
     return device->gpu->memory_bytes - device->gpu->reserved_bytes;
 }
 
-CUresult driver_device_enter(struct sim_device *device)
+/* The device has one user more, who takes so much of its memory. */
+static CUresult enter(struct sim_device *device, uint64_t bytes)
 {
     CUresult result = CUDA_SUCCESS;
     if (device->gpu->error)
@@ -176,8 +177,7 @@ CUresult driver_device_enter(struct sim_device *device)
         if (!device->slot)
             result = CUDA_ERROR_DEVICE_UNAVAILABLE;
     }
-    if (!result && !shared_slot_reserve(shared_state, device->slot, device->gpu->context_bytes,
-                                        driver_device_memory(device))) {
+    if (!result && !shared_slot_reserve(shared_state, device->slot, bytes, driver_device_memory(device))) {
         result = CUDA_ERROR_OUT_OF_MEMORY;
         if (device->slot_users == 0)
             shared_state_leave(shared_state, device->slot);
@@ -188,15 +188,35 @@ CUresult driver_device_enter(struct sim_device *device)
     return result;
 }
 
-void driver_device_leave(struct sim_device *device)
+static void leave(struct sim_device *device, uint64_t bytes)
 {
     pthread_mutex_lock(&device->lock);
-    shared_slot_release(shared_state, device->slot, device->gpu->context_bytes);
+    shared_slot_release(shared_state, device->slot, bytes);
     if (--device->slot_users == 0) {
         shared_state_leave(shared_state, device->slot);
         device->slot = NULL;
     }
     pthread_mutex_unlock(&device->lock);
+}
+
+CUresult driver_device_enter(struct sim_device *device)
+{
+    return enter(device, device->gpu->context_bytes);
+}
+
+void driver_device_leave(struct sim_device *device)
+{
+    leave(device, device->gpu->context_bytes);
+}
+
+CUresult driver_device_reserve_apart(struct sim_device *device, uint64_t bytes)
+{
+    return enter(device, bytes);
+}
+
+void driver_device_release_apart(struct sim_device *device, uint64_t bytes)
+{
+    leave(device, bytes);
 }
 
 CUresult driver_device_reserve(struct sim_device *device, uint64_t bytes)

@@ -20,7 +20,7 @@ struct sim_device {
     unsigned int primary_refs; /* 0: not active */
     unsigned int primary_flags;
     struct shared_slot *slot; /* while slot_users is not 0 */
-    unsigned int slot_users;  /* contexts alive */
+    unsigned int slot_users;  /* contexts alive, and memory apart from them */
 };
 
 /* CUDA_SUCCESS, CUDA_ERROR_NOT_INITIALIZED (before cuInit, and after fork), or why cuInit failed. */
@@ -41,6 +41,10 @@ void driver_device_leave(struct sim_device *device);
  * while a context lives on the device. */
 CUresult driver_device_reserve(struct sim_device *device, uint64_t bytes);
 void driver_device_release(struct sim_device *device, uint64_t bytes);
+
+/* The same for memory that belongs to no context and may outlive all of them. */
+CUresult driver_device_reserve_apart(struct sim_device *device, uint64_t bytes);
+void driver_device_release_apart(struct sim_device *device, uint64_t bytes);
 
 /* What CUDA calls the total memory of the device. */
 uint64_t driver_device_memory(const struct sim_device *device);

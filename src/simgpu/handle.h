@@ -17,6 +17,7 @@ enum handle_kind {
     HANDLE_EVENT,
     HANDLE_LINK,
     HANDLE_POOL,
+    HANDLE_ALLOCATION,
 };
 
 /* False: out of host memory. */

@@ -53,6 +53,10 @@ static bool find_memory(void *user, uint64_t address, uint64_t bytes, bool write
                    (region.pool && pool_is_accessible(region.pool, context->device));
     bool is_read_only =
         region.kind == REGION_HOST_REGISTERED && (region.flags & CU_MEMHOSTREGISTER_READ_ONLY);
+    if (region.is_mapped) {
+        is_here = region.readers >> context->device->ordinal & 1;
+        is_read_only = !(region.writers >> context->device->ordinal & 1);
+    }
     if (!is_here || (write && is_read_only))
         return false;
     *out = (struct ptx_range){region.base, region.bytes, !is_read_only};

@@ -55,6 +55,12 @@ static CUresult answer_attribute(void *data, CUpointer_attribute attribute, CUde
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
         return answer(data, 0, sizeof(uint64_t));
     case CU_POINTER_ATTRIBUTE_ACCESS_FLAGS:
+        if (region->is_mapped)
+            return answer(data,
+                          region->writers   ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+                          : region->readers ? CU_MEM_ACCESS_FLAGS_PROT_READ
+                                            : CU_MEM_ACCESS_FLAGS_PROT_NONE,
+                          sizeof(int));
         return answer(data, CU_MEM_ACCESS_FLAGS_PROT_READWRITE, sizeof(int));
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
         return answer(data, (uint64_t)(uintptr_t)region->pool, sizeof region->pool);

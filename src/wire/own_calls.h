@@ -173,6 +173,15 @@ struct request_pool_attribute {
 #define request_pool_get_attribute request_pool_attribute
 #define request_pool_set_attribute request_pool_attribute
 
+/* Gives one use of an allocation back. */
+struct request_memory_release {
+    uint64_t handle;
+};
+struct reply_memory_release {
+    uint32_t gone; /* that was the last: the handle names nothing any more */
+    uint32_t reserved;
+};
+
 /* Variable part: count CUmemAccessDesc. */
 struct request_set_access {
     uint64_t object; /* a pool, or the first address of mapped memory */
@@ -180,8 +189,9 @@ struct request_set_access {
     uint32_t count;
     uint32_t reserved;
 };
-#define request_pool_set_access request_set_access
-#define ACCESS_MAX              64u
+#define request_pool_set_access   request_set_access
+#define request_memory_set_access request_set_access
+#define ACCESS_MAX                64u
 
 /* cuOccupancyMaxActiveClusters and cuOccupancyMaxPotentialClusterSize. Variable part: attribute_count
  * CUlaunchAttribute, as of a launch. Reply: an int32_t. */

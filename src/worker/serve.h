@@ -65,6 +65,19 @@ CUresult serve_pool_get_attribute(struct call *call);
 CUresult serve_pool_set_attribute(struct call *call);
 CUresult serve_pool_set_access(struct call *call);
 
+/* serve_virtual_memory.c */
+CUresult serve_cuMemAddressReserve(struct call *call);
+CUresult serve_cuMemAddressFree(struct call *call);
+CUresult serve_cuMemCreate(struct call *call);
+CUresult serve_memory_release(struct call *call);
+CUresult serve_cuMemRetainAllocationHandle(struct call *call);
+CUresult serve_cuMemMap(struct call *call);
+CUresult serve_cuMemUnmap(struct call *call);
+CUresult serve_memory_set_access(struct call *call);
+
+/* Takes out of the guest's structure what would be an address of the worker's. */
+CUresult allocation_properties_check(CUmemAllocationProp *properties);
+
 /* Memory is to be had on a device only: what lies in the worker's own memory would be of no use to the guest.
  */
 CUresult device_location_check(const CUmemLocation *location);

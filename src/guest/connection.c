@@ -32,6 +32,7 @@ static struct {
     struct lock sending;
     _Atomic uint32_t lanes;
     _Atomic bool refusal_said;
+    _Atomic int lost_result; /* CUresult, once LOST; 0: CUDA_ERROR_DEVICE_UNAVAILABLE */
 } connection = {.fd = -1};
 
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
@@ -177,8 +178,10 @@ CUresult connection_state(void)
     switch (atomic_load_explicit(&connection.phase, memory_order_acquire)) {
     case PHASE_OPEN:
         return CUDA_SUCCESS;
-    case PHASE_LOST:
-        return CUDA_ERROR_DEVICE_UNAVAILABLE;
+    case PHASE_LOST: {
+        int result = atomic_load(&connection.lost_result);
+        return result != 0 ? (CUresult)result : CUDA_ERROR_DEVICE_UNAVAILABLE;
+    }
     default:
         return CUDA_ERROR_NOT_INITIALIZED;
     }
@@ -191,12 +194,20 @@ bool connection_shares_memory(void)
 
 void connection_lost(const char *why)
 {
-    int open_phase = PHASE_OPEN;
+    connection_lost_with(CUDA_SUCCESS, why);
+}
+
+void connection_lost_with(CUresult result, const char *why)
+{
+    int open_phase = PHASE_OPEN, none = 0;
+    uint32_t ended = connection.process != NULL
+                         ? atomic_load_explicit(&connection.process->ended, memory_order_acquire)
+                         : 0;
+    atomic_compare_exchange_strong(&connection.lost_result, &none, ended != 0 ? (int)ended : (int)result);
     if (!atomic_compare_exchange_strong(&connection.phase, &open_phase, PHASE_LOST))
         return;
     char text[sizeof connection.process->text] = "";
-    if (connection.process != NULL &&
-        atomic_load_explicit(&connection.process->ended, memory_order_acquire)) {
+    if (ended != 0) {
         memcpy(text, connection.process->text, sizeof text - 1);
         why = text;
     }

@@ -28,6 +28,8 @@ CUresult connection_check(void);
 /* The connection was found broken, or the worker has said that it ends: `why` is its word, or NULL. Says why
  * on stderr, once. */
 void connection_lost(const char *why);
+/* Likewise, with what calls return from now on (the worker's word on that goes before). */
+void connection_lost_with(CUresult result, const char *why);
 
 /* One at a time: an exchange of frames that brings a descriptor (shared memory only). Between these two, the
  * socket's reading side is the caller's. */

@@ -79,7 +79,7 @@ static int read_frame(void)
     if (header.type == FRAME_ENDED) {
         char text[256] = "";
         if (header.bytes < sizeof text && connection_read(text, header.bytes) == 0)
-            connection_lost(text);
+            connection_lost_with((CUresult)header.value, text);
         return -1;
     }
     if (header.type != FRAME_REPLY || target == NULL || header.bytes > REPLY_MAX_BYTES)

@@ -15,7 +15,7 @@ enum frame_type {
     FRAME_RECORD,        /* guest: a record follows */
     FRAME_REPLY,         /* worker: a reply_header and its body follow */
     FRAME_ERROR, /* worker: a forgotten call of this lane failed since its last answer; value: CUresult */
-    FRAME_ENDED, /* worker: no call will be answered any more; text follows */
+    FRAME_ENDED, /* worker: no call will be answered any more, and each returns value (CUresult); text follows */
 };
 
 #define FRAME_MAX_LANES 1024u

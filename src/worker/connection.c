@@ -133,9 +133,10 @@ static bool send_frame(const struct frame_header *header, const void *body, int 
 
 /* Over a stream: says why, to a guest that may have stopped listening, while another lane may be trying to
  * tell it something. */
-static void say_last_word(const char *text)
+static void say_last_word(CUresult result, const char *text)
 {
-    struct frame_header header = {.type = FRAME_ENDED, .bytes = (uint32_t)strlen(text) + 1};
+    struct frame_header header = {
+        .type = FRAME_ENDED, .value = (uint32_t)result, .bytes = (uint32_t)strlen(text) + 1};
     struct timespec limit;
     clock_gettime(CLOCK_REALTIME, &limit);
     limit.tv_nsec += LAST_WORD_MS * 1000000L;
@@ -151,11 +152,16 @@ static void say_last_word(const char *text)
 
 void connection_end(const char *text)
 {
+    connection_end_with(CUDA_ERROR_DEVICE_UNAVAILABLE, text);
+}
+
+void connection_end_with(CUresult result, const char *text)
+{
     if (connection.process != NULL) {
         snprintf(connection.process->text, sizeof connection.process->text, "%s", text);
-        atomic_store_explicit(&connection.process->ended, 1, memory_order_release);
+        atomic_store_explicit(&connection.process->ended, (uint32_t)result, memory_order_release);
     } else if (connection.fd >= 0) {
-        say_last_word(text);
+        say_last_word(result, text);
     }
     log_info("ending: %s", text);
     _exit(0);

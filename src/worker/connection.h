@@ -20,6 +20,8 @@ void connection_serve(void);
 
 /* Tells the guest why, and ends the process. Any thread. */
 __attribute__((noreturn)) void connection_end(const char *text);
+/* Likewise, with what the guest's calls return from now on instead of CUDA_ERROR_DEVICE_UNAVAILABLE. */
+__attribute__((noreturn)) void connection_end_with(CUresult result, const char *text);
 
 /* Lane threads: an answer, a forgotten call's error (stream). */
 void connection_reply(uint32_t lane, const void *reply, uint32_t bytes);

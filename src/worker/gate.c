@@ -11,28 +11,33 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "driver_api.h"
 #include "wire/futex.h"
+#include "worker/gpu_time.h"
 #include "worker/handle_map.h"
 #include "worker/meeting.h"
 #include "worker/time_slice.h"
+#include "worker/vm.h"
 
 /* How long a holder that others wait for may pause between two pieces of work before it counts as done: a
  * round trip of its program, not more. */
 #define LINGER_US 50
 
+struct grant_page *gate_page;
+
 static struct {
-    struct grant_page *page;
     int control;
     pthread_mutex_t lock; /* over passes, want_sent, and the order of messages on the control socket */
     struct gate_pass *passes;
-    bool want_sent;           /* since the last NONE */
-    pthread_mutex_t contexts; /* no context ends while it is held */
+    bool want_sent;              /* since the last NONE */
+    atomic_bool watching_seldom; /* the watching thread may sleep for long */
+    pthread_mutex_t contexts;    /* no context ends while it is held */
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .contexts = PTHREAD_MUTEX_INITIALIZER};
 
 static uint32_t word_now(void)
 {
-    return atomic_load_explicit(&gate.page->word, memory_order_acquire);
+    return atomic_load_explicit(&gate_page->word, memory_order_acquire);
 }
 
 static bool word_open(uint32_t word)
@@ -63,7 +68,7 @@ static void wait_for_grant(void)
     }
     pthread_mutex_unlock(&gate.lock);
     if (!word_open(word))
-        futex_wait(&gate.page->word, word, 0);
+        futex_wait(&gate_page->word, word, 0);
 }
 
 void gate_enter(struct gate_pass *pass)
@@ -178,13 +183,48 @@ static void give_back(uint32_t revoked, enum release_reason reason)
     while (anybody_inside())
         sched_yield();
     wait_for_gpu();
+    gpu_time_drained();
+    gpu_time_publish();
     uint32_t generation = grant_word_generation(revoked);
     pthread_mutex_lock(&gate.lock);
     gate.want_sent = false;
-    atomic_store_explicit(&gate.page->word, grant_word(generation, GRANT_NONE), memory_order_release);
+    atomic_store_explicit(&gate_page->word, grant_word(generation, GRANT_NONE), memory_order_release);
     say(CONTROL_RELEASED, generation, reason);
     pthread_mutex_unlock(&gate.lock);
-    futex_wake_all(&gate.page->word);
+    futex_wake_all(&gate_page->word);
+}
+
+/* Nobody waits: the GPU is held whether anything runs or not, so what it is used for is found out by looking.
+ */
+#define LOOK_NS     2000000ull
+#define QUIET_LOOKS 25u /* in a row that find nothing: then only now and then, or when a lane wakes up */
+#define SELDOM_NS   500000000ull
+
+static void watch_use(uint32_t held)
+{
+    static unsigned quiet;
+    static uint64_t looked_at; /* submitted() then */
+    uint64_t now = submitted();
+    bool busy = (now != looked_at || gpu_time_was_busy()) && !gpu_time_nothing_runs();
+    looked_at = now;
+    gpu_time_look(busy);
+    quiet = busy ? 0 : quiet + 1;
+    atomic_store(&gate.watching_seldom, quiet >= QUIET_LOOKS);
+    futex_wait(&gate_page->word, held, quiet >= QUIET_LOOKS ? SELDOM_NS : LOOK_NS);
+    if (atomic_exchange(&gate.watching_seldom, false) && quiet >= QUIET_LOOKS)
+        quiet = QUIET_LOOKS - 1;
+}
+
+void gate_lane_woke(void)
+{
+    if (atomic_load_explicit(&gate.watching_seldom, memory_order_relaxed) &&
+        atomic_exchange(&gate.watching_seldom, false))
+        futex_wake_all(&gate_page->word);
+}
+
+uint64_t gate_gpu_clock_ns(void)
+{
+    return clock_monotonic_ns();
 }
 
 /* Others wait: gives back as soon as nothing is running and nothing new has come for a moment. */
@@ -192,11 +232,14 @@ static void give_back_when_idle(uint32_t contended)
 {
     uint64_t before = submitted();
     wait_for_gpu();
+    gpu_time_drained();
     usleep(LINGER_US);
-    if (anybody_inside() || submitted() != before)
+    bool more = anybody_inside() || submitted() != before;
+    gpu_time_look(more);
+    if (more)
         return;
     uint32_t revoked = grant_word_in_state(contended, GRANT_REVOKED);
-    if (atomic_compare_exchange_strong(&gate.page->word, &contended, revoked))
+    if (atomic_compare_exchange_strong(&gate_page->word, &contended, revoked))
         give_back(revoked, RELEASE_IDLE);
 }
 
@@ -211,8 +254,12 @@ static void *watch_grant(void *unused)
         case GRANT_CONTENDED:
             give_back_when_idle(word);
             break;
+        case GRANT_HELD:
+            watch_use(word);
+            break;
         default:
-            futex_wait(&gate.page->word, word, 0);
+            futex_wait(&gate_page->word, word, 0);
+            gpu_time_begin();
         }
     }
     return unused;
@@ -229,32 +276,37 @@ bool gate_open(int grant_fd, int control_fd)
     if (page == MAP_FAILED)
         return false;
     close(grant_fd);
-    gate.page = page;
+    gate_page = page;
     gate.control = control_fd;
     pthread_t thread;
     errno = pthread_create(&thread, NULL, watch_grant, NULL);
     return errno == 0 && time_slice_open(page, say_slices);
 }
 
-#define COUNTS_KEPT 256
+#define BYTES_KEPT (1u << 20)
 
 void gate_flush_counts(struct gate_pass *pass)
 {
     if (pass->calls == 0)
         return;
-    atomic_fetch_add_explicit(&gate.page->calls, pass->calls, memory_order_relaxed);
-    atomic_fetch_add_explicit(&gate.page->gpu_calls, pass->gpu_calls, memory_order_relaxed);
+    uint32_t calls = pass->calls;
+    uint64_t bytes = pass->bytes;
+    atomic_fetch_add_explicit(&gate_page->calls, calls, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gate_page->gpu_calls, pass->gpu_calls, memory_order_relaxed);
     pass->calls = pass->gpu_calls = 0;
+    pass->bytes = 0;
+    vm_pay(calls, bytes);
+    pass->calls_kept = vm_calls_on_credit();
 }
 
 void gate_count_call(struct gate_pass *pass, bool work)
 {
     pass->gpu_calls += work;
-    if (++pass->calls >= COUNTS_KEPT)
+    if (++pass->calls >= pass->calls_kept || pass->bytes >= BYTES_KEPT)
         gate_flush_counts(pass);
 }
 
 void gate_count_memory(int64_t bytes)
 {
-    atomic_fetch_add_explicit(&gate.page->device_memory_bytes, (uint64_t)bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gate_page->device_memory_bytes, (uint64_t)bytes, memory_order_relaxed);
 }

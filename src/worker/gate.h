@@ -14,7 +14,9 @@
 struct gate_pass {
     _Atomic uint32_t inside;
     _Atomic uint64_t submitted; /* calls that went through; written by the lane alone */
-    uint32_t calls, gpu_calls;  /* not yet added to the page; the lane's alone */
+    uint32_t calls, gpu_calls;  /* not yet added to the page, nor paid for; the lane's alone */
+    uint32_t calls_kept;        /* how many these may become */
+    uint64_t bytes;             /* copied from and to the host, not yet paid for */
     struct gate_pass *next;
     bool linked;
 };
@@ -26,18 +28,46 @@ bool gate_open(int grant_fd, int control_fd);
 void gate_join(struct gate_pass *pass);
 void gate_leave(struct gate_pass *pass);
 
+/* A lane has slept, and now there is something to do. */
+void gate_lane_woke(void);
+
 /* Waits until this worker may submit; then the lane is inside, until gate_exit(). */
 void gate_enter(struct gate_pass *pass);
 void gate_exit(struct gate_pass *pass);
+
+/* What the page says now, relaxed; any thread. */
+extern struct grant_page *gate_page; /* after gate_open() */
+static inline bool gate_says(enum grant_state state)
+{
+    return grant_word_state(atomic_load_explicit(&gate_page->word, memory_order_relaxed)) == state;
+}
+static inline bool gate_is_contended(void) /* held, and others wait */
+{
+    return gate_says(GRANT_CONTENDED);
+}
+static inline bool gate_is_revoked(void)
+{
+    return gate_says(GRANT_REVOKED);
+}
+
+/* A clock that goes on while this process's work may run: CLOCK_MONOTONIC without the time that the work of
+ * VMs which go first has taken. Nanoseconds. */
+uint64_t gate_gpu_clock_ns(void);
 
 /* Around a call that ends a context, so that the draining thread does not hold it meanwhile. */
 void gate_contexts_lock(void);
 void gate_contexts_unlock(void);
 
 /* A call was executed; `work`: it passed the gate. The page's counters, for people, follow some calls behind;
- * gate_flush_counts() brings them up to date when the lane has nothing to do. */
+ * gate_flush_counts() brings them up to date when the lane has nothing to do. Both wait where the VM's rate
+ * is limited (worker/vm.h). */
 void gate_count_call(struct gate_pass *pass, bool work);
 void gate_flush_counts(struct gate_pass *pass);
+/* The call being executed copies so many bytes between the host and the GPU. */
+static inline void gate_count_bytes(struct gate_pass *pass, uint64_t bytes)
+{
+    pass->bytes += bytes;
+}
 void gate_count_memory(int64_t bytes);
 
 #endif

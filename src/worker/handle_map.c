@@ -43,6 +43,10 @@ static __thread struct found {
     _Atomic uint64_t handles[FOUND_MAX];
     struct found *next;
     bool listed;
+
+    /* The thread's alone. */
+    void *stream; /* the last one */
+    bool has_stream;
 } found;
 static struct found *all_found; /* under map_lock */
 
@@ -94,6 +98,22 @@ void handle_thread_end(void)
 void handle_found_end(void)
 {
     atomic_store_explicit(&found.count, 0, memory_order_release);
+    found.has_stream = false;
+}
+
+bool handle_found_stream(void **object)
+{
+    *object = found.stream;
+    return found.has_stream;
+}
+
+static bool note_found(enum handle_kind kind, void *object)
+{
+    if (kind == HANDLE_STREAM) {
+        found.stream = object;
+        found.has_stream = true;
+    }
+    return true;
 }
 
 /* Says that this thread is about to use a name. False when its call has named too many already. */
@@ -119,7 +139,7 @@ bool handle_find(enum handle_kind kind, uint64_t handle, void **object)
     *object = NULL;
     if (stands_for_itself(kind, handle)) {
         *object = (void *)(uintptr_t)handle;
-        return true;
+        return note_found(kind, *object);
     }
     enum handle_kind of = handle_value_kind(handle);
     if ((of != kind && !(kind == HANDLE_FUNCTION && of == HANDLE_KERNEL)) || !announce(handle))
@@ -128,7 +148,7 @@ bool handle_find(enum handle_kind kind, uint64_t handle, void **object)
     if (entry == NULL)
         return false;
     *object = atomic_load_explicit(&entry->object, memory_order_relaxed);
-    return true;
+    return note_found(kind, *object);
 }
 
 CUresult handle_error(enum handle_kind kind)

@@ -26,6 +26,10 @@ void handle_found_end(void);
  * function is wanted, as in the driver API. False when there is no such object of this kind. */
 bool handle_find(enum handle_kind kind, uint64_t handle, void **object);
 
+/* The stream that this thread's call found last: the driver's object, or CUDA's fixed handle. False when the
+ * call has found none since handle_found_end(). */
+bool handle_found_stream(void **object);
+
 /* What the driver returns for a bad handle of this kind. */
 CUresult handle_error(enum handle_kind kind);
 

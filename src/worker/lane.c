@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "driver_api.h"
+#include "worker/backlog.h"
 #include "worker/call.h"
 #include "worker/connection.h"
 #include "worker/device_memory.h"
@@ -19,6 +20,7 @@
 #include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/turn.h"
+#include "worker/vm.h"
 
 static uint64_t spin_ns = 50000;
 
@@ -84,6 +86,7 @@ static bool wait_for_records(struct lane *lane)
             continue;
         bool copies_running = lane->staging_done != lane->staging_queued;
         lane_sleep(lane->shared, lane->position, copies_running ? COPY_POLL_NS : 0);
+        gate_lane_woke();
         since = copies_running ? since : 0;
     }
 }
@@ -134,6 +137,10 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
     bool ends_context = (entry->flags & CALL_ENDS_CONTEXT) != 0;
     if (work)
         gate_enter(&lane->pass);
+    bool waits = record->call == CALL_cuStreamWaitEvent;
+    bool marked = (work || waits) && backlog_wanted();
+    if (marked && work)
+        backlog_before(lane);
     if (ends_context)
         gate_contexts_lock();
     CUresult result = entry->serve(call);
@@ -143,6 +150,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
         device_memory_changed();
     if (ends_context)
         held_memory_contexts_ended();
+    if (marked)
+        backlog_after(lane, result, !waits);
     if (work)
         gate_exit(&lane->pass);
     handle_found_end();
@@ -181,6 +190,8 @@ static void serve_record(struct lane *lane, const struct record_header *record)
                         .reply_room = REPLY_MAX_BYTES - sizeof(struct reply_header)};
     turn_wait(record->ticket);
     CUresult result = execute(lane, record, &call);
+    if (result != CUDA_SUCCESS)
+        vm_note_result(result);
     if (record->flags & RECORD_WANTS_REPLY) {
         answer(lane, result, &call, buffer);
         return;
@@ -214,6 +225,7 @@ static void *lane_main(void *argument)
         serve_record(lane, record);
     }
     staging_end(lane);
+    backlog_end(lane);
     gate_flush_counts(&lane->pass);
     gate_leave(&lane->pass);
     handle_thread_end();

@@ -37,6 +37,8 @@ struct lane {
     uint32_t staging_queued;   /* copies given to the driver */
     uint32_t staging_done;     /* of these, finished */
 
+    struct backlog *backlog; /* of its work on the GPU; NULL until some is marked */
+
     /* The reader thread alone (stream): bytes put in. */
     uint64_t head;
 

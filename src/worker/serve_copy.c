@@ -25,6 +25,7 @@ CUresult serve_copy_to_device(struct call *call)
     CUresult good = device_memory_check(request->device);
     if (good != CUDA_SUCCESS)
         return good;
+    gate_count_bytes(&call->lane->pass, request->bytes);
     /* From pageable memory this returns when the data has been taken, so that the record can be overwritten.
      */
     return driver.cuMemcpyHtoDAsync_v2(request->device, call->tail, request->bytes, stream);
@@ -41,6 +42,7 @@ CUresult serve_copy_from_device(struct call *call)
     CUresult result = device_memory_check(request->device);
     if (result != CUDA_SUCCESS)
         return result;
+    gate_count_bytes(&call->lane->pass, request->bytes);
     if (stream == NULL) {
         result = driver.cuMemcpyDtoH_v2(call->reply, request->device, request->bytes);
     } else {
@@ -62,6 +64,7 @@ CUresult serve_copy_staged_to_device(struct call *call)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return staging_queued(lane, CUDA_ERROR_INVALID_HANDLE, NULL);
+    gate_count_bytes(&lane->pass, request->bytes);
     CUresult result = staging_follow_context(lane);
     if (result == CUDA_SUCCESS)
         result = device_memory_check(request->device);
@@ -115,6 +118,7 @@ CUresult serve_copy_staged_from_device(struct call *call)
     if (result == CUDA_SUCCESS)
         result = device_memory_check(request->device);
     staging_poll(lane, true);
+    gate_count_bytes(&lane->pass, request->bytes);
     uint64_t started = 0, parts = (request->bytes + STAGING_SLOT_BYTES - 1) / STAGING_SLOT_BYTES;
     for (uint64_t finished = 0; finished < parts && result == CUDA_SUCCESS; finished++) {
         while (started < parts && started < finished + STAGING_SLOTS && result == CUDA_SUCCESS) {
@@ -153,6 +157,7 @@ CUresult serve_copy_shared(struct call *call)
     CUresult result = device_memory_check(request->to_device ? request->destination : request->source);
     if (result != CUDA_SUCCESS)
         return result;
+    gate_count_bytes(&call->lane->pass, request->bytes);
     void *memory = (void *)(uintptr_t)host;
     if (request->synchronous && stream == NULL)
         return request->to_device ? driver.cuMemcpyHtoD_v2(request->destination, memory, request->bytes)
@@ -208,6 +213,8 @@ CUresult serve_copy_rectangle(struct call *call)
         result = side_check(copy.srcMemoryType, copy.srcDevice, copy.srcHost, copy.srcPitch, &copy);
     if (result == CUDA_SUCCESS)
         result = side_check(copy.dstMemoryType, copy.dstDevice, copy.dstHost, copy.dstPitch, &copy);
+    if (copy.srcMemoryType == CU_MEMORYTYPE_HOST || copy.dstMemoryType == CU_MEMORYTYPE_HOST)
+        gate_count_bytes(&lane->pass, copy.WidthInBytes * copy.Height);
     if (result == CUDA_SUCCESS)
         result = driver.cuMemcpy2DAsync_v2(&copy, stream);
     if (to_slot)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cuda/cuda_types.h"
 #include "wire/vm_page.h"
 
 /* Never NULL. Until vm_bind() it is a page of this process alone, without limits. */
@@ -21,5 +22,15 @@ bool vm_bind(int fd);
 bool vm_reserve_memory(uint64_t bytes);
 void vm_settle_memory(uint64_t reserved_bytes, uint64_t given_bytes);
 void vm_release_memory(uint64_t bytes);
+
+/* How many calls a lane may make before it pays for them. */
+uint32_t vm_calls_on_credit(void);
+
+/* Takes what a lane has used out of the VM's token buckets, and waits until it has come in. Not while the
+ * lane is inside the gate. */
+void vm_pay(uint64_t calls, uint64_t bytes);
+
+/* The guest's own code has cost it its contexts: counts once a process. */
+void vm_note_result(CUresult result);
 
 #endif

@@ -13,7 +13,7 @@
 static const struct export_table *const tables[] = {
     &export_table_runtime,          &export_table_storage,       &export_table_context_checks,
     &export_table_integrity,        &export_table_tools_threads, &export_table_tools_callbacks,
-    &export_table_context_creation, &export_table_internals,
+    &export_table_context_creation, &export_table_internals,     &export_table_processors,
 };
 
 CUresult export_slot_unknown(const char *table, int slot, _Atomic int *said)

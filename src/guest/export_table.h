@@ -38,6 +38,7 @@ extern const struct export_table export_table_context_checks;
 extern const struct export_table export_table_context_creation;
 extern const struct export_table export_table_integrity;
 extern const struct export_table export_table_internals;
+extern const struct export_table export_table_processors;
 extern const struct export_table export_table_tools_callbacks;
 extern const struct export_table export_table_tools_threads;
 

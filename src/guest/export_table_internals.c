@@ -5,18 +5,20 @@
 
 #include "cuda_api.h"
 
+/* No context has 0. */
 static CUresult context_id(CUcontext context, unsigned long long *id)
 {
-    return cuCtxGetId(context, id);
+    *id = 0;
+    return context != NULL ? cuCtxGetId(context, id) : CUDA_SUCCESS;
 }
 
-/* The stream that a handle stands for: the default stream's handle is the same in every context. */
-static CUresult stream_of(CUcontext context, CUstream handle, CUstream *stream)
+/* The stream that a handle stands for; NULL is one of the two default streams. */
+static CUresult stream_of(CUcontext context, CUstream handle, CUstream *stream, int per_thread_default)
 {
     (void)context;
-    if (stream == NULL)
-        return CUDA_ERROR_INVALID_VALUE;
-    *stream = handle == NULL ? CU_STREAM_LEGACY : handle;
+    if (handle == NULL)
+        handle = per_thread_default ? CU_STREAM_PER_THREAD : CU_STREAM_LEGACY;
+    *stream = handle;
     return CUDA_SUCCESS;
 }
 
@@ -43,13 +45,15 @@ static CUresult stream_id(CUcontext context, CUstream stream, unsigned long long
 #define SLOTS_1_TO_3(APPLY) APPLY(1) APPLY(2) APPLY(3)
 #define SLOTS_5_TO_38(APPLY)                                                                                 \
     APPLY(5)                                                                                                 \
-    APPLY(6) APPLY(7) APPLY(8) APPLY(9) TEN(APPLY, 1) TEN(APPLY, 2) APPLY(30) APPLY(31) APPLY(32) APPLY(33)  \
-        APPLY(34) APPLY(35) APPLY(36) APPLY(37) APPLY(38)
+    APPLY(6)                                                                                                 \
+    APPLY(7) APPLY(8) APPLY(9) TEN(APPLY, 1) TEN(APPLY, 2) APPLY(30) APPLY(31) APPLY(32) APPLY(33) APPLY(34) \
+        APPLY(35) APPLY(36) APPLY(37) APPLY(38)
 #define SLOTS_40_TO_50(APPLY) TEN(APPLY, 4) APPLY(50)
 #define SLOTS_52_TO_92(APPLY)                                                                                \
     APPLY(52)                                                                                                \
-    APPLY(53) APPLY(54) APPLY(55) APPLY(56) APPLY(57) APPLY(58) APPLY(59) TEN(APPLY, 6) TEN(APPLY, 7)        \
-        TEN(APPLY, 8) APPLY(90) APPLY(91) APPLY(92)
+    APPLY(53)                                                                                                \
+    APPLY(54) APPLY(55) APPLY(56) APPLY(57) APPLY(58) APPLY(59) TEN(APPLY, 6) TEN(APPLY, 7) TEN(APPLY, 8)    \
+        APPLY(90) APPLY(91) APPLY(92)
 
 SLOTS_1_TO_3(DEFINE)
 SLOTS_5_TO_38(DEFINE)

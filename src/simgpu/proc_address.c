@@ -19,37 +19,65 @@ static size_t first_of_name(const char *name)
     return low;
 }
 
-/* The newest form that the version knows. Per-thread forms come before plain ones when they are asked for. */
-CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags,
-                             CUdriverProcAddressQueryResult *symbolStatus)
+/* The newest form that the version knows: the per-thread form when it is asked for and there is one, in any
+ * version. */
+static const struct proc_entry *newest_form(size_t first, int version, bool wants_own_stream)
 {
-    bool wants_own_stream = flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM;
+    const char *name = proc_entries[first].name;
     const struct proc_entry *plain = NULL, *own_stream = NULL;
-    bool is_known = false;
-    if (!symbol || !pfn || (flags & ~3ull) || flags == 3)
-        return CUDA_ERROR_INVALID_VALUE;
-    for (size_t i = first_of_name(symbol); i < proc_entry_count && strcmp(proc_entries[i].name, symbol) == 0;
-         i++) {
-        is_known = true;
-        if (proc_entries[i].since > cudaVersion)
+    bool has_own_stream = false;
+    for (size_t i = first; i < proc_entry_count && strcmp(proc_entries[i].name, name) == 0; i++) {
+        has_own_stream |= proc_entries[i].is_per_thread;
+        if (proc_entries[i].since > version)
             continue;
         if (proc_entries[i].is_per_thread)
             own_stream = &proc_entries[i];
         else
             plain = &proc_entries[i];
     }
-    const struct proc_entry *found = wants_own_stream && own_stream ? own_stream : plain;
+    return wants_own_stream && has_own_stream ? own_stream : plain;
+}
+
+static CUresult find(const char *symbol, int version, cuuint64_t flags, const struct proc_entry **found,
+                     CUdriverProcAddressQueryResult *status)
+{
+    if (!symbol || (flags & ~3ull) || version > CUDA_VERSION)
+        return CUDA_ERROR_INVALID_VALUE;
+    size_t first = first_of_name(symbol);
+    bool is_known = first < proc_entry_count && strcmp(proc_entries[first].name, symbol) == 0;
+    *found = is_known ? newest_form(first, version < 0 ? CUDA_VERSION : version,
+                                    flags & CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM)
+                      : NULL;
+    *status = *found     ? CU_GET_PROC_ADDRESS_SUCCESS
+              : is_known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
+                         : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuGetProcAddress_v2(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult *symbolStatus)
+{
+    const struct proc_entry *found;
+    CUdriverProcAddressQueryResult status;
+    CUresult result = pfn ? find(symbol, cudaVersion, flags, &found, &status) : CUDA_ERROR_INVALID_VALUE;
+    if (result)
+        return result;
     *pfn = found ? found->address : NULL;
     if (symbolStatus)
-        *symbolStatus = found      ? CU_GET_PROC_ADDRESS_SUCCESS
-                        : is_known ? CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT
-                                   : CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
+        *symbolStatus = status;
     return found || symbolStatus ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
 CUresult cuGetProcAddress(const char *symbol, void **pfn, int cudaVersion, cuuint64_t flags)
 {
-    return cuGetProcAddress_v2(symbol, pfn, cudaVersion, flags, NULL);
+    const struct proc_entry *found;
+    CUdriverProcAddressQueryResult status;
+    CUresult result = pfn ? find(symbol, cudaVersion, flags, &found, &status) : CUDA_ERROR_INVALID_VALUE;
+    if (!result && !found)
+        result = CUDA_ERROR_NOT_FOUND;
+    if (!result)
+        *pfn = found->address;
+    return result;
 }
 
 /* The driver's private tables, which only NVIDIA's own runtime knows. */

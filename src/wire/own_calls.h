@@ -118,6 +118,17 @@ struct request_enumerate {
 };
 #define ENUMERATE_MAX 8192u
 
+/* How the GPU's multiprocessors hang together, in pairs: the group of each pair, and its number in the group.
+ * Reply: the structure, the groups (one byte a pair), the numbers (likewise). */
+struct request_processor_groups {
+    uint32_t reserved;
+};
+struct reply_processor_groups {
+    uint32_t pairs;
+    uint32_t reserved;
+};
+#define PROCESSOR_PAIRS_MAX 256u
+
 /* Reply: the name of a function or kernel, ending with NUL. */
 struct request_name_of {
     uint64_t handle;

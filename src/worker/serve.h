@@ -10,6 +10,9 @@ CUresult serve_device_info(struct call *call);
 CUresult serve_error_string(struct call *call);
 CUresult serve_pointer_attribute(struct call *call);
 
+/* serve_processor_groups.c */
+CUresult serve_processor_groups(struct call *call);
+
 /* The result of the worker's own cuInit, told to the guest with the device's facts. */
 void serve_set_init_result(CUresult result);
 CUresult serve_init_result(void);

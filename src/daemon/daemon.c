@@ -1,12 +1,14 @@
 #include "daemon/daemon.h"
 
 #include "base/error.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "base/prefix.h"
 #include "daemon/admin_server.h"
 #include "daemon/admin_state.h"
 #include "daemon/config_watch.h"
 #include "daemon/grant_log.h"
+#include "daemon/guard.h"
 #include "daemon/instance.h"
 #include "daemon/reception.h"
 #include "daemon/rescan.h"
@@ -94,6 +96,27 @@ static void on_vm_reclassed(void *context, struct vm *vm)
     schedule_arm(&daemon->service.schedule);
 }
 
+static void on_vm_quarantined(void *context, struct vm *vm)
+{
+    struct daemon *daemon = context;
+    struct seat *seat;
+    struct worker *worker;
+    char text[240];
+    reception_quarantine_vm(&daemon->reception, vm);
+    vm_describe_quarantine(vm, text, sizeof text);
+    LIST_FOREACH(seat, &vm->seats, in_vm)
+    {
+        LIST_FOREACH(worker, &seat->workers, in_seat)
+        {
+            worker_end(worker, text);
+        }
+    }
+}
+
+static void on_gpu_changed(void *context, struct gpu *gpu)
+{
+}
+
 static void on_gpu_lost(void *context, struct gpu *gpu)
 {
     struct seat *seat;
@@ -115,6 +138,8 @@ static const struct host_actions host_actions = {
     .vm_added = on_vm_added,
     .vm_removed = on_vm_removed,
     .vm_reclassed = on_vm_reclassed,
+    .vm_quarantined = on_vm_quarantined,
+    .gpu_changed = on_gpu_changed,
     .gpu_lost = on_gpu_lost,
 };
 
@@ -173,6 +198,8 @@ static void close_all(struct daemon *daemon)
     config_watch_close(daemon->config_watch);
     rescan_close(daemon->rescan);
     grant_log_close(daemon->grant_log);
+    guard_close(daemon->service.guard);
+    daemon->service.guard = NULL;
     admin_server_close(daemon->admin_server);
     daemon->admin_server = NULL;
     spares_fini(&daemon->service.spares);
@@ -235,6 +262,12 @@ static void on_progress(void *context)
         close_all(daemon);
 }
 
+static void on_started(void *context)
+{
+    struct daemon *daemon = context;
+    arrivals_wake(&daemon->reception.arrivals);
+}
+
 static void kill_all(struct daemon *daemon)
 {
     struct worker *worker;
@@ -292,6 +325,7 @@ static enum vgpu_status service_init(struct daemon *daemon, struct vgpu_error *e
     service->loop = &daemon->loop;
     service->drain_timeout_us = settings_duration_us(settings, SETTING_DRAIN_TIMEOUT);
     service->progress = on_progress;
+    service->started = on_started;
     service->context = daemon;
     LIST_INIT(&service->workers);
     spares_init(&service->spares, &daemon->loop, service, &daemon->host,
@@ -314,16 +348,25 @@ static enum vgpu_status database_open(struct daemon *daemon, struct vgpu_error *
     daemon->host.sched = &daemon->service.schedule.sched;
     daemon->host.actions = &host_actions;
     daemon->host.context = daemon;
+    enum vgpu_status status = limits_default(settings, &daemon->host.defaults, err);
+    if (status != VGPU_OK)
+        return status;
     const struct config_watch_options options = {.database_path = daemon->database_path,
                                                  .changed = on_config_changed,
                                                  .answered = on_reloaded,
                                                  .context = daemon};
-    enum vgpu_status status = config_watch_open(&daemon->loop, &options, &daemon->config_watch, err);
+    status = config_watch_open(&daemon->loop, &options, &daemon->config_watch, err);
     if (status == VGPU_OK)
         status = grant_log_open(&daemon->loop, daemon->database_path,
                                 (size_t)settings_integer(settings, SETTING_GRANT_HISTORY), &daemon->grant_log,
                                 err);
     daemon->service.grant_log = daemon->grant_log;
+    const struct guard_options guard = {.database_path = daemon->database_path,
+                                        .host = &daemon->host,
+                                        .quarantined = on_vm_quarantined,
+                                        .context = daemon};
+    if (status == VGPU_OK)
+        status = guard_open(&daemon->loop, &guard, &daemon->service.guard, err);
     return status;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,8 +73,24 @@ static struct gpu *gpu_create(struct host *host, int32_t gpu_id)
     return gpu;
 }
 
+/* NULL: it is in none. */
+static const struct vgpu_limits *pool_limits(const struct host *host, char pool)
+{
+    return pool >= 'A' && pool <= 'Z' ? &host->pools[pool - 'A'] : NULL;
+}
+
+static void gpu_update_policy(struct host *host, struct gpu *gpu, char primary_pool)
+{
+    struct gpu_policy policy = policy_of_gpu(&host->defaults, pool_limits(host, primary_pool));
+    bool same = policy.places == gpu->policy.places && policy.ageing_us == gpu->policy.ageing_us;
+    gpu->policy = policy;
+    if (!same)
+        host->actions->gpu_changed(host->context, gpu);
+}
+
 static void gpu_update(struct host *host, struct gpu *gpu, const struct vgpu_gpu *info)
 {
+    gpu_update_policy(host, gpu, info ? info->pools[0] : '\0');
     bool was_online = gpu->online;
     gpu->online = info && info->status == VGPU_GPU_ONLINE;
     if (info) {
@@ -107,11 +124,21 @@ static enum vgpu_status apply_gpus(struct host *host, const struct vgpu_snapshot
 
 static void vm_update(struct host *host, struct vm *vm, const struct vgpu_vm *info)
 {
-    bool reclassed = vm->info.priority != info->priority || vm->info.paused != info->paused;
+    struct vm_policy policy = policy_of_vm(&host->defaults, pool_limits(host, info->pool), &info->limits);
+    bool reclassed = vm->info.priority != info->priority || vm->info.paused != info->paused ||
+                     vm->policy.weight != policy.weight;
+    bool quarantined = info->quarantined && !vm_is_quarantined(vm);
     vm->info = *info;
     vm->gpu = info->gpu_id.known ? find_gpu(host, info->gpu_id.value) : NULL;
+    if (!vm_policy_equal(&vm->policy, &policy)) {
+        vm->policy = policy;
+        if (vm->page)
+            vm_page_set_limits(vm->page, &policy.page);
+    }
     if (reclassed)
         host->actions->vm_reclassed(host->context, vm);
+    if (quarantined)
+        host->actions->vm_quarantined(host->context, vm);
 }
 
 static struct vm *vm_create(const struct vgpu_vm *info)
@@ -120,7 +147,9 @@ static struct vm *vm_create(const struct vgpu_vm *info)
     if (!vm)
         return NULL;
     vm->info = *info;
+    vm->info.quarantined = false; /* until vm_update() finds that it is */
     LIST_INIT(&vm->seats);
+    STAILQ_INIT(&vm->arrivals);
     return vm;
 }
 
@@ -130,15 +159,16 @@ enum vgpu_status vm_open_page(struct vm *vm, struct vgpu_error *err)
         return VGPU_OK;
     enum vgpu_status status = vm_page_create(&vm->page, &vm->page_fd, err);
     if (status == VGPU_OK)
-        vm_page_set_limits(vm->page, &vm->limits);
+        vm_page_set_limits(vm->page, &vm->policy.page);
     return status;
 }
 
-void vm_set_limits(struct vm *vm, const struct vm_limits *limits)
+void vm_describe_quarantine(const struct vm *vm, char *text, size_t text_bytes)
 {
-    vm->limits = *limits;
-    if (vm->page)
-        vm_page_set_limits(vm->page, limits);
+    const char *reason = vm->info.quarantine_reason;
+    snprintf(text, text_bytes,
+             "VM %s is in quarantine%s%.80s; ask the host's administrator (vgpu-admin release)",
+             vm->info.vm_uuid, reason[0] ? ": " : "", reason);
 }
 
 void vm_destroy(struct vm *vm)
@@ -146,6 +176,7 @@ void vm_destroy(struct vm *vm)
     if (vm->page)
         close(vm->page_fd);
     vm_page_destroy(vm->page);
+    fault_log_fini(&vm->faults);
     free(vm);
 }
 
@@ -213,6 +244,9 @@ static enum vgpu_status apply_vms(struct host *host, const struct vgpu_snapshot 
 
 enum vgpu_status host_apply(struct host *host, const struct vgpu_snapshot *snapshot, struct vgpu_error *err)
 {
+    memset(host->pools, 0, sizeof host->pools);
+    for (size_t i = 0; i < snapshot->pool_count; i++)
+        host->pools[snapshot->pools[i].pool - 'A'] = snapshot->pools[i].limits;
     enum vgpu_status status = apply_gpus(host, snapshot);
     if (status == VGPU_OK)
         status = apply_vms(host, snapshot);

@@ -3,6 +3,8 @@
 #define VGPU_DAEMON_HOST_H
 
 #include "base/histogram.h"
+#include "daemon/fault_log.h"
+#include "daemon/policy.h"
 #include "daemon/vm_page.h"
 #include "sched/sched.h"
 
@@ -22,6 +24,7 @@ struct gpu {
     char gpu_uuid[VGPU_GPU_UUID_BYTES];
     char reason[VGPU_REASON_BYTES]; /* why it is not online */
     bool online;
+    struct gpu_policy policy;
     uint64_t grants;        /* since the daemon started */
     struct seat_list seats; /* of VMs with guest processes on it */
     struct {
@@ -39,34 +42,49 @@ struct vm_totals {
     uint64_t hold_us;
     uint64_t calls;
     uint64_t gpu_calls;
+    uint64_t faults; /* see guard.h */
 };
+
+struct arrival;
+STAILQ_HEAD(arrival_list, arrival);
 
 struct vm {
     struct vgpu_vm info;
     struct gpu *gpu; /* that new guest processes go to; NULL: its pool has none */
     struct seat_list seats;
     unsigned process_count;
-    bool has_been_used;      /* has had a guest process */
-    bool removed;            /* not registered any more; goes when its last process has */
-    struct vm_limits limits; /* what its page says, or will say */
-    struct vm_page *page;    /* with its workers, from the first one on; NULL before */
-    int page_fd;             /* to hand to them; only with page */
+    bool has_been_used;                  /* has had a guest process */
+    bool removed;                        /* not registered any more; goes when its last process has */
+    struct vm_policy policy;             /* policy.page: what its page says, or will say */
+    struct vm_page *page;                /* with its workers, from the first one on; NULL before */
+    int page_fd;                         /* to hand to them; only with page */
+    uint64_t seen_timeouts, seen_faults; /* of those counted on its page: what the guard has looked at */
+    struct fault_log faults;
+    bool sentenced; /* in quarantine, and the database does not say so yet */
     struct vm_totals totals;
-    struct histogram waits; /* for each grant, in microseconds */
-    struct door *door;      /* its socket file; NULL when it could not be made, or systemd made it */
+    struct histogram waits;       /* for each grant, in microseconds */
+    struct arrival_list arrivals; /* guest processes that wait for a worker to be started for them */
+    unsigned arrival_count;
+    TAILQ_ENTRY(vm) in_arrivals; /* while there is one */
+    unsigned starting_count;     /* workers in WORKER_STARTING */
+    struct door *door;           /* its socket file; NULL when it could not be made, or systemd made it */
 };
 
 /* What follows from a change. vm_removed may free the VM (vm_destroy). */
 struct host_actions {
     void (*vm_added)(void *context, struct vm *vm);
     void (*vm_removed)(void *context, struct vm *vm);
-    void (*vm_reclassed)(void *context, struct vm *vm); /* its priority, or whether it is paused */
-    void (*gpu_lost)(void *context, struct gpu *gpu);   /* was online, is not */
+    void (*vm_reclassed)(void *context, struct vm *vm); /* its priority, weight, or whether it is paused */
+    void (*vm_quarantined)(void *context, struct vm *vm);
+    void (*gpu_changed)(void *context, struct gpu *gpu); /* its policy */
+    void (*gpu_lost)(void *context, struct gpu *gpu);    /* was online, is not */
 };
 
 struct host {
     struct sched *sched;
-    struct gpu **gpus; /* by gpu_id; one that is gone stays, offline */
+    struct vgpu_limits defaults;  /* of vgpu.conf */
+    struct vgpu_limits pools[26]; /* by letter */
+    struct gpu **gpus;            /* by gpu_id; one that is gone stays, offline */
     size_t gpu_count;
     struct vm **vms; /* registered ones, by vm_uuid */
     size_t vm_count;
@@ -85,8 +103,13 @@ struct vm *host_find_vm_by_cid(const struct host *host, uint32_t vsock_cid);
 
 /* Makes the VM's page, with its limits, if there is none yet. */
 enum vgpu_status vm_open_page(struct vm *vm, struct vgpu_error *err);
-/* Now and for the workers to come. */
-void vm_set_limits(struct vm *vm, const struct vm_limits *limits);
+static inline bool vm_is_quarantined(const struct vm *vm)
+{
+    return vm->sentenced || vm->info.quarantined;
+}
+
+/* "VM abc123 is in quarantine (...); ...": for its guests. */
+void vm_describe_quarantine(const struct vm *vm, char *text, size_t text_bytes);
 
 void vm_destroy(struct vm *vm);
 

@@ -16,11 +16,16 @@
  */
 #define PAUSE_MS 100
 
+/* Connections of one VM taken in PAUSE_MS; a storm of more costs the daemon no more time than they do. */
+#define ACCEPTS_PER_PAUSE 32
+
 struct listener {
     uv_poll_t poll;
     uv_timer_t pause;
     unsigned open_handles;
     int fd;
+    uint64_t counted_ms; /* since when `taken` counts */
+    unsigned taken;
     bool complained; /* about the shortage that lasts */
     struct listener_options options;
     char *name;
@@ -44,6 +49,12 @@ static void pause_over(uv_timer_t *timer)
     uv_poll_start(&listener->poll, UV_READABLE, poll_ready);
 }
 
+static void pause_accepting(struct listener *listener)
+{
+    uv_poll_stop(&listener->poll);
+    uv_timer_start(&listener->pause, pause_over, PAUSE_MS, 0);
+}
+
 static void accept_failed(struct listener *listener, int error)
 {
     if (error == EAGAIN || error == EINTR || error == ECONNABORTED)
@@ -51,8 +62,18 @@ static void accept_failed(struct listener *listener, int error)
     if (!listener->complained)
         log_warning("%s: cannot accept a connection now: %s", listener->name, strerror(error));
     listener->complained = true;
-    uv_poll_stop(&listener->poll);
-    uv_timer_start(&listener->pause, pause_over, PAUSE_MS, 0);
+    pause_accepting(listener);
+}
+
+/* Whether it has taken as many as it may for now. */
+static bool count_accepted(struct listener *listener)
+{
+    uint64_t now_ms = uv_now(listener->poll.loop);
+    if (now_ms - listener->counted_ms >= PAUSE_MS) {
+        listener->counted_ms = now_ms;
+        listener->taken = 0;
+    }
+    return ++listener->taken >= ACCEPTS_PER_PAUSE && listener->options.is_of_one;
 }
 
 static void poll_ready(uv_poll_t *poll, int status, int events)
@@ -65,7 +86,12 @@ static void poll_ready(uv_poll_t *poll, int status, int events)
             return;
         }
         listener->complained = false;
+        bool enough = count_accepted(listener);
         listener->options.accepted(listener->options.context, listener, fd);
+        if (enough && !uv_is_closing((uv_handle_t *)poll)) {
+            pause_accepting(listener);
+            return;
+        }
     }
 }
 

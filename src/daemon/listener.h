@@ -16,6 +16,7 @@ struct listener_options {
     void *context;
     const char *name; /* for log lines; for a socket file its path. Copied */
     bool remove_file; /* name is a socket file of ours: unlink it at the end */
+    bool is_of_one;   /* one VM alone comes in here: what comes faster than it may waits in the kernel */
 };
 
 /* Takes fd over, on error too. */

@@ -35,6 +35,10 @@ struct door {
 static enum handshake_status vm_refusal(const struct reception *reception, const struct vm *vm, char *text,
                                         size_t text_bytes)
 {
+    if (vm_is_quarantined(vm)) {
+        vm_describe_quarantine(vm, text, text_bytes);
+        return HANDSHAKE_QUARANTINED;
+    }
     if (!vm->gpu) {
         snprintf(text, text_bytes,
                  "VM %s: pool %c has no GPU; ask the host's administrator for one (vgpu-admin assign-gpu)",
@@ -46,12 +50,12 @@ static enum handshake_status vm_refusal(const struct reception *reception, const
                  (int)vm->gpu->gpu_id, vm->info.pool, vm->gpu->reason[0] ? ": " : "", vm->gpu->reason);
         return HANDSHAKE_NO_GPU;
     }
-    if (vm->process_count >= reception->guests_per_vm_max) {
+    if (vm->process_count + vm->arrival_count >= vm->policy.process_limit) {
         snprintf(text, text_bytes, "VM %s has %u guest processes already, no more are allowed at a time",
-                 vm->info.vm_uuid, vm->process_count);
+                 vm->info.vm_uuid, vm->process_count + vm->arrival_count);
         return HANDSHAKE_BUSY;
     }
-    if (reception->service->guest_count >= reception->guests_max) {
+    if (reception->service->guest_count + reception->arrivals.count >= reception->guests_max) {
         snprintf(text, text_bytes, "the host serves %u guest processes already; try again later",
                  reception->service->guest_count);
         return HANDSHAKE_BUSY;
@@ -78,8 +82,10 @@ static void refuse(const struct reception *reception, int fd, enum handshake_sta
     refusal_send(reception->loop, fd, status, text);
 }
 
-static void receive(struct reception *reception, struct vm *vm, int fd)
+/* Has a worker started for the guest, or says why not. */
+static void serve(void *context, struct vm *vm, int fd)
 {
+    struct reception *reception = context;
     char text[sizeof((struct server_welcome){0}).text];
     struct vgpu_error err;
     enum handshake_status status = vm_refusal(reception, vm, text, sizeof text);
@@ -91,6 +97,18 @@ static void receive(struct reception *reception, struct vm *vm, int fd)
     }
     if (status != HANDSHAKE_OK)
         refuse(reception, fd, status, text);
+}
+
+static void receive(struct reception *reception, struct vm *vm, int fd)
+{
+    char text[sizeof((struct server_welcome){0}).text];
+    enum handshake_status status = vm_refusal(reception, vm, text, sizeof text);
+    if (status != HANDSHAKE_OK)
+        refuse(reception, fd, status, text);
+    else if (vm->arrival_count == 0 && arrivals_may_start(&reception->arrivals, vm))
+        serve(reception, vm, fd);
+    else
+        arrivals_add(&reception->arrivals, vm, fd);
 }
 
 static void unknown_vm(const struct reception *reception, int fd, const char *who)
@@ -156,8 +174,11 @@ static enum vgpu_status door_open(struct reception *reception, int fd, const cha
     door->reception = reception;
     door->kind = kind;
     snprintf(door->vm_uuid, sizeof door->vm_uuid, "%s", vm_uuid);
-    const struct listener_options options = {
-        .accepted = door_accepted, .context = door, .name = name, .remove_file = kind == DOOR_OWN_FILE};
+    const struct listener_options options = {.accepted = door_accepted,
+                                             .context = door,
+                                             .name = name,
+                                             .remove_file = kind == DOOR_OWN_FILE,
+                                             .is_of_one = true};
     enum vgpu_status status = listener_open(reception->loop, fd, &options, &door->listener, err);
     if (status != VGPU_OK) {
         free(door);
@@ -212,7 +233,10 @@ enum vgpu_status reception_open(struct reception *reception, const struct settin
 {
     uint32_t vsock_port = (uint32_t)settings_integer(settings, SETTING_LISTEN_VSOCK_PORT);
     reception->guests_max = (unsigned)settings_integer(settings, SETTING_MAX_GUESTS);
-    reception->guests_per_vm_max = (unsigned)settings_integer(settings, SETTING_MAX_GUESTS_PER_VM);
+    reception->arrivals.service = reception->service;
+    reception->arrivals.serve = serve;
+    reception->arrivals.context = reception;
+    arrivals_open(&reception->arrivals, reception->loop);
     reception->access = (struct socket_access){
         .mode = settings_mode(settings, SETTING_GUEST_SOCKET_MODE), .uid = (uid_t)-1, .gid = (gid_t)-1};
     enum vgpu_status status =
@@ -289,8 +313,16 @@ void reception_add_vm(struct reception *reception, struct vm *vm)
         log_error("VM %s cannot be reached: %s", vm->info.vm_uuid, err.message);
 }
 
+void reception_quarantine_vm(struct reception *reception, struct vm *vm)
+{
+    char text[sizeof((struct server_welcome){0}).text];
+    vm_describe_quarantine(vm, text, sizeof text);
+    arrivals_refuse(&reception->arrivals, vm, HANDSHAKE_QUARANTINED, text);
+}
+
 void reception_remove_vm(struct reception *reception, struct vm *vm)
 {
+    arrivals_refuse(&reception->arrivals, vm, HANDSHAKE_NO_VM, "the VM is not registered any more");
     if (vm->door)
         door_close(vm->door);
     vm->door = NULL;
@@ -318,6 +350,8 @@ void reception_sweep(const struct reception *reception)
 
 void reception_close(struct reception *reception)
 {
+    arrivals_close(&reception->arrivals, reception->host,
+                   "the host's vgpud stops; try again when it runs again");
     struct door *door;
     while ((door = LIST_FIRST(&reception->doors))) {
         LIST_REMOVE(door, in_reception);

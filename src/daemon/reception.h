@@ -3,6 +3,7 @@
 #define VGPU_DAEMON_RECEPTION_H
 
 #include "base/settings.h"
+#include "daemon/arrivals.h"
 #include "daemon/host.h"
 #include "daemon/service.h"
 #include "daemon/socket.h"
@@ -17,7 +18,8 @@ struct reception {
     const struct host *host;
     const char *run_dir;
     struct socket_access access; /* of the VMs' socket files */
-    unsigned guests_max, guests_per_vm_max;
+    unsigned guests_max;
+    struct arrivals arrivals;
     struct door_list doors; /* that do not come and go with their VM: TCP, and files that systemd made */
     struct listener *vsock; /* NULL: none */
 };
@@ -33,6 +35,8 @@ enum vgpu_status reception_inherit(struct reception *reception, int fd, struct v
 /* Makes the VM's socket file, RUN_DIR/guests/VM_UUID.sock; what is wrong with it goes to the log. */
 void reception_add_vm(struct reception *reception, struct vm *vm);
 void reception_remove_vm(struct reception *reception, struct vm *vm);
+/* The VM is in quarantine: those of its guests that wait are told. */
+void reception_quarantine_vm(struct reception *reception, struct vm *vm);
 
 /* Removes the socket files in RUN_DIR/guests that a dead daemon left behind, except those of registered VMs.
  */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "daemon/guard.h"
 #include "daemon/host.h"
 #include "daemon/refusal.h"
 #include "daemon/seat.h"
@@ -34,14 +35,23 @@ int worker_pid(const struct worker *worker)
 
 void worker_kill(struct worker *worker)
 {
+    worker->killed = true;
     if (!worker->reaped)
         uv_process_kill(&worker->process, SIGKILL);
 }
 
 /* ---- The grant page ---- */
 
+/* What a guest process did wrong, once for each. */
+static void fault(struct worker *worker, const char *what)
+{
+    if (worker->seat && !worker->killed)
+        guard_fault(worker->service->guard, worker->seat->vm, what);
+}
+
 static void page_broken(struct worker *worker)
 {
+    fault(worker, "its worker broke the protocol");
     log_error("VM %s: worker %d has broken the protocol on its grant page; killing it", worker_vm(worker),
               worker_pid(worker));
     worker_kill(worker);
@@ -67,6 +77,7 @@ static void drain_timed_out(uv_timer_t *timer)
     log_warning("VM %s: worker %d has not given GPU %d back within %llu ms (drain_timeout); killing it",
                 worker_vm(worker), worker_pid(worker), (int)worker->seat->gpu->gpu_id,
                 (unsigned long long)worker->service->drain_timeout_us / 1000);
+    fault(worker, "it did not give its GPU back within drain_timeout");
     worker_kill(worker);
 }
 
@@ -108,6 +119,17 @@ static void text_clean(struct control_message *message)
     }
 }
 
+/* It serves now, or never will. */
+static void start_over(struct worker *worker)
+{
+    if (!worker->starting)
+        return;
+    worker->starting = false;
+    worker->seat->vm->starting_count--;
+    worker->service->starting_count--;
+    worker->service->started(worker->service->context);
+}
+
 static void failure_handle(struct worker *worker, const char *text)
 {
     worker->failed = true;
@@ -140,6 +162,7 @@ static void message_handle(struct worker *worker, struct control_message *messag
         guest_fd_close(worker);
         if (worker->state == WORKER_STARTING) {
             worker->state = WORKER_SERVING;
+            start_over(worker);
             spares_served(&worker->service->spares);
         }
         return;
@@ -284,6 +307,8 @@ static void guest_gone(struct worker *worker)
 {
     struct vm *vm = worker->seat->vm;
     totals_add(vm, worker->page);
+    guard_look(worker->service->guard, vm);
+    start_over(worker);
     worker->service->guest_count--;
     if (--vm->process_count == 0)
         vm_page_forget_memory(vm->page);
@@ -304,6 +329,8 @@ static void process_ended(uv_process_t *process, int64_t exit_status, int term_s
     for (int i = 0; i < MESSAGE_BATCH && message_read(worker); i++)
         ; /* its last words */
     exit_report(worker, exit_status, term_signal);
+    if (term_signal && term_signal != SIGKILL && worker->state != WORKER_ENDING)
+        fault(worker, "a worker of it crashed");
     LIST_REMOVE(worker, in_service);
     service->worker_count--;
     if (worker->is_spare)
@@ -448,6 +475,9 @@ static enum vgpu_status worker_serve(struct worker *worker, struct seat *seat, i
     worker->guest_fd = guest_fd;
     worker->seat = seat;
     worker->state = WORKER_STARTING;
+    worker->starting = true;
+    vm->starting_count++;
+    worker->service->starting_count++;
     LIST_INSERT_HEAD(&seat->workers, worker, in_seat);
     worker->service->guest_count++;
     vm->process_count++;

@@ -36,6 +36,8 @@ struct worker {
     struct seat *seat; /* NULL before it has a guest, and once the process has ended */
     enum worker_state state;
     bool is_spare; /* waits for a guest: is in gpu->spares */
+    bool starting; /* counts in starting_count of its VM and the service */
+    bool killed;   /* by the daemon: its end says nothing of itself */
     bool untaken;  /* a spare that was given a guest, and has not touched it yet */
     bool reaped;   /* its process number is not its own any more */
     bool failed;   /* it said why it cannot serve */

@@ -57,6 +57,7 @@ static CUresult error_of_refusal(uint32_t status)
     switch (status) {
     case HANDSHAKE_NO_GPU:
     case HANDSHAKE_NO_VM:
+    case HANDSHAKE_QUARANTINED:
         return CUDA_ERROR_NO_DEVICE;
     case HANDSHAKE_BUSY:
         return CUDA_ERROR_DEVICE_UNAVAILABLE;

@@ -21,6 +21,7 @@ enum handshake_status {
     HANDSHAKE_NO_DRIVER = 3, /* the host's driver could not be started */
     HANDSHAKE_VERSION_MISMATCH = 4,
     HANDSHAKE_BUSY = 5,  /* the host cannot take another guest process now */
+    HANDSHAKE_QUARANTINED = 7, /* the administrator, or too many faults, keep the VM out */
     HANDSHAKE_RETRY = 6, /* the address range proposed is taken in the worker: propose another */
 };
 

@@ -18,6 +18,7 @@
 #include "wire/lane.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
+#include "worker/vm.h"
 
 #define GREETINGS  16 /* a guest that proposes address ranges without end is not one of ours */
 #define GREETING_S 10 /* nor is one that has nothing to say */
@@ -303,7 +304,9 @@ void connection_serve(void)
             good = false;
         }
     }
-    if (!good && !connection_is_gone())
+    if (!good && !connection_is_gone()) {
         log_warning("the guest broke the protocol");
+        vm_page_count(&vm_page->faults, 1);
+    }
     free(buffer);
 }

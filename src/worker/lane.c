@@ -220,6 +220,7 @@ static void *lane_main(void *argument)
         if (!take_record(lane, &record)) {
             if (atomic_load(&lane->closing))
                 break;
+            vm_page_count(&vm_page->faults, 1);
             connection_end("the program sent something that is no CUDA call; its worker has stopped");
         }
         serve_record(lane, record);

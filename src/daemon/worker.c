@@ -33,11 +33,16 @@ int worker_pid(const struct worker *worker)
     return worker->process.pid;
 }
 
+static void process_kill(struct worker *worker)
+{
+    if (!worker->reaped)
+        uv_process_kill(&worker->process, SIGKILL);
+}
+
 void worker_kill(struct worker *worker)
 {
     worker->killed = true;
-    if (!worker->reaped)
-        uv_process_kill(&worker->process, SIGKILL);
+    process_kill(worker);
 }
 
 /* ---- The grant page ---- */
@@ -197,7 +202,7 @@ static bool message_read(struct worker *worker)
         return errno == EINTR;
     if (got == 0) {
         uv_poll_stop(&worker->control_poll);
-        worker_kill(worker); /* it ends, or it should */
+        process_kill(worker); /* it ends, or it should */
         return false;
     }
     if (got == (ssize_t)sizeof message)

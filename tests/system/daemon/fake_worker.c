@@ -9,12 +9,15 @@
  * grant long past     b  break the page           m  send nonsense messages c  count a call e  "environment
  * A=B C=D"    a  "arguments X Y" f  say CONTROL_FAILED and exit
  *
- * VGPU_DEBUG_FAKE_WORKER: "crash-at-start", "silent" (never says READY), "crash-when-spare",
- * "fail-when-spare". */
+ * l  "limits A B C ...": of the VM's page; F, T count a fault, a timeout there
+ *
+ * VGPU_DEBUG_FAKE_WORKER: "crash-at-start", "silent" (never says READY), "silent-VM" (those of that VM),
+ * "crash-when-spare", "fail-when-spare". */
 #include "wire/control.h"
 #include "wire/futex.h"
 #include "wire/grant.h"
 #include "wire/handshake.h"
+#include "wire/vm_page.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -28,6 +31,7 @@
 #include <unistd.h>
 
 static struct grant_page *page;
+static struct vm_page *vm;
 static uint32_t seen; /* the word as last told to the guest */
 static bool ignores_revoke;
 static bool ignores_end;
@@ -87,6 +91,20 @@ static void join_lines(const char *title, char **texts)
     int used = snprintf(line, sizeof line, "%s", title);
     for (; *texts && used < (int)sizeof line; texts++)
         used += snprintf(line + used, sizeof line - (size_t)used, " %s", *texts);
+    tell(line);
+}
+
+/* In the order of struct vm_limits. */
+static void tell_limits(void)
+{
+    const _Atomic uint64_t *const words[] = {
+        &vm->memory_quota_bytes, &vm->time_limit_us, &vm->calls_per_second, &vm->calls_burst,
+        &vm->bytes_per_second,   &vm->bytes_burst,   &vm->queue_depth};
+    char line[256];
+    int used = snprintf(line, sizeof line, "limits");
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        used += snprintf(line + used, sizeof line - (size_t)used, " %llu",
+                         (unsigned long long)vm_page_read(words[i]));
     tell(line);
 }
 
@@ -160,6 +178,15 @@ static void command(char byte)
     case 'a':
         join_lines("arguments", arguments);
         break;
+    case 'l':
+        tell_limits();
+        break;
+    case 'F':
+        vm_page_count(&vm->faults, 1);
+        break;
+    case 'T':
+        vm_page_count(&vm->timeouts, 1);
+        break;
     case 'f':
         control_send(CONTROL_FAILED, 0);
         _exit(1);
@@ -227,6 +254,9 @@ static void await_guest(char *vm_argument)
         dup2(fds[SERVE_FD_GUEST], WORKER_FD_GUEST);
         close(fds[SERVE_FD_GUEST]);
     }
+    vm = mmap(NULL, VM_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fds[SERVE_FD_VM], 0);
+    if (vm == MAP_FAILED)
+        _exit(1);
     close(fds[SERVE_FD_VM]);
     control_send(CONTROL_TAKEN, 0);
 }
@@ -248,7 +278,10 @@ int main(int argc, char **argv)
     if (is_warm)
         control_send(CONTROL_WARM, 0);
     await_guest(argv[argc - 1] + strlen(WORKER_VM_ARGUMENT));
-    if (!mode || strcmp(mode, "silent") != 0)
+    const char *vm_uuid = argv[argc - 1] + strlen(WORKER_VM_ARGUMENT);
+    bool silent =
+        mode && strncmp(mode, "silent", 6) == 0 && (mode[6] == '\0' || strcmp(mode + 7, vm_uuid) == 0);
+    if (!silent)
         welcome();
     for (;;) {
         struct pollfd fds[] = {{.fd = WORKER_FD_GUEST, .events = POLLIN},

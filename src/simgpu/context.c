@@ -95,12 +95,13 @@ static void set_default_limits(struct CUctx_st *context)
     context->limits[CU_LIMIT_MAX_L2_FETCH_GRANULARITY] = 64;
 }
 
-CUresult context_create(struct sim_device *device, unsigned int flags, struct CUctx_st **context)
+CUresult context_create(struct sim_device *device, unsigned int flags, struct CUctx_st *at,
+                        struct CUctx_st **context)
 {
     CUresult result = driver_device_enter(device);
     if (result)
         return result;
-    struct CUctx_st *created = calloc(1, sizeof *created);
+    struct CUctx_st *created = at ? at : calloc(1, sizeof *created);
     if (created) {
         created->device = device;
         created->flags = flags;
@@ -114,13 +115,15 @@ CUresult context_create(struct sim_device *device, unsigned int flags, struct CU
         }
         stream_destroy_all(created);
         pthread_mutex_destroy(&created->lock);
-        free(created);
+        memset(created, 0, sizeof *created);
+        if (!at)
+            free(created);
     }
     driver_device_leave(device);
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-void context_destroy(struct CUctx_st *context)
+void context_end(struct CUctx_st *context)
 {
     stream_wait_all(context);
     handle_remove(context);
@@ -130,5 +133,11 @@ void context_destroy(struct CUctx_st *context)
     arena_remove_context(context);
     driver_device_leave(context->device);
     pthread_mutex_destroy(&context->lock);
+    memset(context, 0, sizeof *context);
+}
+
+void context_destroy(struct CUctx_st *context)
+{
+    context_end(context);
     free(context);
 }

@@ -47,9 +47,13 @@ void context_fail(struct CUctx_st *context, CUresult error);
 /* The error it failed with, or CUDA_SUCCESS. */
 CUresult context_error(struct CUctx_st *context);
 
-/* A context on the device. */
-CUresult context_create(struct sim_device *device, unsigned int flags, struct CUctx_st **context);
-/* Waits for its work and frees all that was made in it. */
+/* A context on the device. `at`: where context_end() has left one, to have the same handle, or NULL. */
+CUresult context_create(struct sim_device *device, unsigned int flags, struct CUctx_st *at,
+                        struct CUctx_st **context);
+/* Waits for its work and frees all that was made in it, but the memory of the context itself, full of zeros.
+ */
+void context_end(struct CUctx_st *context);
+/* And that too. */
 void context_destroy(struct CUctx_st *context);
 
 /* Whether CUctx_flags are some that a context can have. */

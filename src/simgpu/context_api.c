@@ -20,7 +20,7 @@ CUresult cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)
     struct sim_device *device = driver_device(dev);
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    result = context_create(device, flags, &context);
+    result = context_create(device, flags, NULL, &context);
     if (result)
         return result;
     if (!context_stack_push(context)) {

@@ -26,7 +26,7 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
         return result;
     pthread_mutex_lock(&primary_lock);
     if (device->primary_refs == 0) {
-        result = context_create(device, device->primary_flags, &device->primary);
+        result = context_create(device, device->primary_flags, device->primary, &device->primary);
         if (!result)
             device->primary->is_primary = true;
     }
@@ -40,10 +40,8 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
 
 static void end_primary(struct sim_device *device)
 {
-    struct CUctx_st *context = device->primary;
     device->primary_refs = 0;
-    device->primary = NULL;
-    context_destroy(context);
+    context_end(device->primary);
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)

@@ -15,26 +15,22 @@ static const struct seat *seat_of_sched(const struct sched_vm *vm)
 
 /* ---- GPUs ---- */
 
-struct place {
-    const struct seat *seat;
-    enum sched_class effective;
+struct queue_order {
+    const struct sched *sched;
+    uint64_t now_us;
 };
 
-/* Who is served first comes first: the scheduler's rule of order. */
-static int place_compare(const void *a, const void *b)
+/* Who is served first comes first. */
+static int seat_compare(const void *a, const void *b, void *context)
 {
-    const struct place *left = a;
-    const struct place *right = b;
-    if (left->effective != right->effective)
-        return left->effective > right->effective ? -1 : 1;
-    if (left->seat->sched.asked_us != right->seat->sched.asked_us)
-        return left->seat->sched.asked_us < right->seat->sched.asked_us ? -1 : 1;
-    return left->seat->sched.place.order < right->seat->sched.place.order ? -1 : 1;
+    const struct queue_order *order = context;
+    const struct sched_vm *left = &(*(const struct seat *const *)a)->sched;
+    const struct sched_vm *right = &(*(const struct seat *const *)b)->sched;
+    return sched_vm_comes_first(order->sched, left, right, order->now_us) ? -1 : 1;
 }
 
-static json_t *waiting_entry(const struct place *place, uint64_t now_us)
+static json_t *waiting_entry(const struct seat *seat, uint64_t now_us)
 {
-    const struct seat *seat = place->seat;
     return json_pack("{s:s, s:i, s:I}", "vm_uuid", seat->vm->info.vm_uuid, "priority",
                      (int)seat->vm->info.priority, "waiting_us", (json_int_t)(now_us - seat->asked_us));
 }
@@ -42,30 +38,45 @@ static json_t *waiting_entry(const struct place *place, uint64_t now_us)
 static json_t *waiting_list(const struct admin_state_source *source, const struct gpu *gpu, uint64_t now_us)
 {
     json_t *list = json_array();
-    struct place *places = calloc(gpu->sched.waiting_count + 1, sizeof *places);
+    const struct seat **seats = calloc(gpu->sched.waiting_count + 1, sizeof *seats);
     size_t count = 0;
     const struct seat *seat;
-    if (!places)
+    if (!seats)
         return list;
     LIST_FOREACH(seat, &gpu->seats, in_gpu)
     {
         if (seat->sched.state == SCHED_VM_WAITING)
-            places[count++] = (struct place){
-                seat, sched_vm_effective_class(&source->service->schedule.sched, &seat->sched, now_us)};
+            seats[count++] = seat;
     }
-    qsort(places, count, sizeof *places, place_compare);
+    struct queue_order order = {&source->service->schedule.sched, now_us};
+    qsort_r(seats, count, sizeof *seats, seat_compare, &order);
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, waiting_entry(&places[i], now_us));
-    free(places);
+        json_array_append_new(list, waiting_entry(seats[i], now_us));
+    free(seats);
     return list;
+}
+
+/* Of those on the GPU, one at the front, or the one in the background; NULL: nobody is. */
+static const struct sched_vm *holder_at(const struct gpu *gpu, bool background)
+{
+    const struct sched_vm *holder = gpu->sched.holders;
+    while (holder && sched_vm_is_background(holder) != background)
+        holder = holder->next_holder;
+    return holder;
+}
+
+static const char *holder_uuid(const struct sched_vm *holder)
+{
+    return holder ? seat_of_sched(holder)->vm->info.vm_uuid : NULL;
 }
 
 static json_t *gpu_entry(const struct admin_state_source *source, const struct gpu *gpu, uint64_t now_us)
 {
-    const struct sched_vm *holder = gpu->sched.holder;
-    return json_pack("{s:i, s:s, s:s?, s:I, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid",
-                     gpu->gpu_uuid, "holder", holder ? seat_of_sched(holder)->vm->info.vm_uuid : NULL,
-                     "held_us", (json_int_t)(holder ? now_us - holder->granted_us : 0), "generation",
+    const struct sched_vm *front = holder_at(gpu, false);
+    return json_pack("{s:i, s:s, s:s?, s:s?, s:I, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid",
+                     gpu->gpu_uuid, "holder", holder_uuid(front), "background",
+                     holder_uuid(holder_at(gpu, true)), "held_us",
+                     (json_int_t)(front ? now_us - front->granted_us : 0), "generation",
                      (json_int_t)gpu->grants, "warm_workers", (json_int_t)spares_ready_count(gpu), "waiting",
                      waiting_list(source, gpu, now_us));
 }
@@ -81,7 +92,7 @@ static struct vm_totals vm_sum(const struct vm *vm, uint64_t now_us, uint64_t *d
     *device_memory_bytes = 0;
     LIST_FOREACH(seat, &vm->seats, in_vm)
     {
-        if (seat->gpu->sched.holder == &seat->sched)
+        if (sched_vm_holds(&seat->sched))
             sum.hold_us += now_us - seat->sched.granted_us;
         if (seat->sched.state == SCHED_VM_WAITING)
             sum.wait_us += now_us - seat->asked_us;

@@ -26,6 +26,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* How much of a GPU's time goes at most to VMs that are served for their wait while a higher class has work.
+ */
+#define AGED_PERCENT 10
+
 #define DRAIN_LIMIT_MS 5000
 #define CLOSE_LIMIT_MS 10000
 
@@ -321,6 +325,7 @@ static enum vgpu_status service_init(struct daemon *daemon, struct vgpu_error *e
         .quantum_us = settings_duration_us(settings, SETTING_QUANTUM),
         .ageing_us = settings_duration_us(settings, SETTING_AGEING),
         .min_hold_us = settings_duration_us(settings, SETTING_MIN_HOLD),
+        .aged_percent = AGED_PERCENT,
     };
     service->loop = &daemon->loop;
     service->drain_timeout_us = settings_duration_us(settings, SETTING_DRAIN_TIMEOUT);

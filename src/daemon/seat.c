@@ -62,14 +62,24 @@ static bool seat_wants(const struct seat *seat)
     return false;
 }
 
-static void seat_give(struct seat *seat, struct worker *worker, bool contended)
+_Static_assert((int)SCHED_SLICE_EQUAL == (int)GRANT_SLICE_EQUAL &&
+                   (int)SCHED_SLICE_SHORT == (int)GRANT_SLICE_SHORT &&
+                   (int)SCHED_SLICE_LONG == (int)GRANT_SLICE_LONG,
+               "the scheduler's slices are those of the grant page");
+
+static enum grant_slice seat_slice(const struct seat *seat)
 {
-    worker_grant(worker, contended, GRANT_SLICE_EQUAL);
+    return (enum grant_slice)seat->sched.slice;
+}
+
+static void seat_give(struct seat *seat, struct worker *worker)
+{
+    worker_grant(worker, seat->sched.contended, seat_slice(seat));
     seat->holders++;
     seat->service->holder_count++;
 }
 
-static void seat_granted(void *context, struct sched_vm *vm, bool contended)
+static void seat_granted(void *context, struct sched_vm *vm)
 {
     struct seat *seat = seat_of_sched(vm);
     struct worker *worker;
@@ -82,18 +92,19 @@ static void seat_granted(void *context, struct sched_vm *vm, bool contended)
     LIST_FOREACH(worker, &seat->workers, in_seat)
     {
         if (worker->wants)
-            seat_give(seat, worker, contended);
+            seat_give(seat, worker);
     }
     assert(seat->holders > 0); /* a seat waits for as long as a worker of it wants, and no longer */
 }
 
-static void seat_contended(void *context, struct sched_vm *vm, bool contended)
+static void seat_told(void *context, struct sched_vm *vm)
 {
+    struct seat *seat = seat_of_sched(vm);
     struct worker *worker;
-    LIST_FOREACH(worker, &seat_of_sched(vm)->workers, in_seat)
+    LIST_FOREACH(worker, &seat->workers, in_seat)
     {
         if (worker->holds)
-            worker_tell(worker, contended, GRANT_SLICE_EQUAL);
+            worker_tell(worker, vm->contended, seat_slice(seat));
     }
 }
 
@@ -107,11 +118,50 @@ static void seat_revoked(void *context, struct sched_vm *vm)
     }
 }
 
+static uint64_t worker_gpu_time(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->page->gpu_time_us, memory_order_relaxed);
+}
+
+/* The scheduler takes no more of it than the VM has held. */
+static uint64_t seat_gpu_time(void *context, const struct sched_vm *vm)
+{
+    const struct seat *seat = (const struct seat *)((const char *)vm - offsetof(struct seat, sched));
+    const struct worker *worker;
+    uint64_t sum_us = seat->gone_gpu_time_us;
+    LIST_FOREACH(worker, &seat->workers, in_seat)
+    {
+        sum_us += worker_gpu_time(worker);
+    }
+    return sum_us;
+}
+
 const struct sched_actions seat_actions = {
     .grant = seat_granted,
-    .contend = seat_contended,
+    .tell = seat_told,
     .revoke = seat_revoked,
+    .gpu_time = seat_gpu_time,
 };
+
+/* Others run beside the VM only if all its workers follow their slices. */
+static void seat_review_slices(struct seat *seat)
+{
+    bool preemptible = !LIST_EMPTY(&seat->workers);
+    const struct worker *worker;
+    LIST_FOREACH(worker, &seat->workers, in_seat)
+    {
+        preemptible = preemptible && (worker->follows_slices || !worker->has_asked);
+    }
+    if (preemptible != seat->sched.preemptible)
+        sched_vm_set_preemptible(seat_scheduler(seat), &seat->sched, preemptible, schedule_now_us());
+    schedule_arm(&seat->service->schedule);
+}
+
+void seat_worker_slices(struct worker *worker, bool follows)
+{
+    worker->follows_slices = follows;
+    seat_review_slices(worker->seat);
+}
 
 void seat_worker_wants(struct worker *worker, uint32_t generation)
 {
@@ -122,11 +172,15 @@ void seat_worker_wants(struct worker *worker, uint32_t generation)
         return;
     }
     worker->wants = true;
+    if (!worker->has_asked) {
+        worker->has_asked = true;
+        seat_review_slices(seat);
+    }
     if (seat->service->closing)
         return;
     if (seat->sched.state == SCHED_VM_HOLDING) {
         if (!worker->holds) /* else its release is on the way, and counts first */
-            seat_give(seat, worker, seat->sched.contended);
+            seat_give(seat, worker);
         return;
     }
     uint64_t now_us = schedule_now_us();
@@ -186,7 +240,7 @@ void seat_worker_released(struct worker *worker, uint32_t generation)
         grant_over(seat, revoked ? "revoked" : "idle");
         seat_give_back(seat);
     } else if (worker->wants && seat->sched.state == SCHED_VM_HOLDING && !seat->service->closing) {
-        seat_give(seat, worker, seat->sched.contended);
+        seat_give(seat, worker);
     }
     seat->service->progress(seat->service->context);
 }
@@ -196,6 +250,7 @@ void seat_worker_gone(struct worker *worker)
     struct seat *seat = worker->seat;
     struct service *service = seat->service;
     bool ends_grant = worker->holds && seat->holders == 1;
+    seat->gone_gpu_time_us += worker_gpu_time(worker);
     LIST_REMOVE(worker, in_seat);
     worker->wants = false;
     if (worker->holds)

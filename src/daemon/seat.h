@@ -20,6 +20,7 @@ struct seat {
     unsigned holders;          /* workers that hold */
     uint64_t asked_us;         /* since when a worker wants in vain; SCHED_NEVER: none does */
     uint64_t granted_asked_us; /* while the VM holds: when it had asked */
+    uint64_t gone_gpu_time_us; /* of its workers that have ended */
 };
 
 /* What the scheduler decides goes to the seats. */
@@ -32,6 +33,8 @@ void seat_free_if_empty(struct seat *seat);
 
 /* A message of the worker: of which generation it speaks is checked here. */
 void seat_worker_wants(struct worker *worker, uint32_t generation);
+/* Whether it can follow the slices of its grants. */
+void seat_worker_slices(struct worker *worker, bool follows);
 void seat_worker_released(struct worker *worker, uint32_t generation);
 /* The worker's process has ended; afterwards worker->seat is NULL and the seat may be gone. */
 void seat_worker_gone(struct worker *worker);

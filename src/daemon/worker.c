@@ -76,9 +76,15 @@ void worker_tell(struct worker *worker, bool contended, enum grant_slice slice)
         page_broken(worker);
 }
 
+static void drain_timer_start(struct worker *worker);
+
 static void drain_timed_out(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
+    if (sched_vm_is_background(&worker->seat->sched)) { /* the GPU is not its own to finish its work on */
+        drain_timer_start(worker);
+        return;
+    }
     log_warning("VM %s: worker %d has not given GPU %d back within %llu ms (drain_timeout); killing it",
                 worker_vm(worker), worker_pid(worker), (int)worker->seat->gpu->gpu_id,
                 (unsigned long long)worker->service->drain_timeout_us / 1000);
@@ -86,13 +92,19 @@ static void drain_timed_out(uv_timer_t *timer)
     worker_kill(worker);
 }
 
-void worker_revoke(struct worker *worker)
+static void drain_timer_start(struct worker *worker)
 {
     uint64_t timeout_us = worker->service->drain_timeout_us;
+    if (timeout_us)
+        uv_timer_start(&worker->drain_timer, drain_timed_out, (timeout_us + 999) / 1000, 0);
+}
+
+void worker_revoke(struct worker *worker)
+{
     if (grant_page_revoke(worker->page, worker->generation) == GRANT_BROKEN)
         page_broken(worker);
-    else if (timeout_us)
-        uv_timer_start(&worker->drain_timer, drain_timed_out, (timeout_us + 999) / 1000, 0);
+    else
+        drain_timer_start(worker);
 }
 
 bool worker_has_given_back(struct worker *worker)
@@ -183,7 +195,7 @@ static void message_handle(struct worker *worker, struct control_message *messag
         failure_handle(worker, message->text);
         return;
     case CONTROL_SLICES:
-        worker->follows_slices = message->value == 1;
+        seat_worker_slices(worker, message->value == 1);
         return;
     case CONTROL_END:
     case CONTROL_SERVE:

@@ -49,6 +49,7 @@ struct worker {
     uint32_t generation; /* of the page, as the daemon last set it */
     bool wants;          /* asked, and has not been granted since */
     bool holds;          /* was granted, and has not given back since */
+    bool has_asked;      /* at any time */
     bool follows_slices; /* it said so: CONTROL_SLICES */
 };
 

@@ -1,13 +1,16 @@
 /* Stands in for vgpu-worker in the daemon's tests: it speaks the control protocol of wire/grant.h, and its
  * guest, the test, tells it what to do, one byte a command; what happens it says back, one line each.
  *
- *   w  want                          "held" / "contended": granted; also when the word changes between the
- * two r  give back                     "revoked": seen; given back at once unless told otherwise i  ignore
- * revokes from now on    "end TEXT": the daemon's CONTROL_END; it then exits unless told otherwise I  ignore
- * the end too x  crash                         q  exit with status 3       k  close the control socket and
- * live on d  want twice                    s  give back, with a want that overtakes the release o  release a
- * grant long past     b  break the page           m  send nonsense messages c  count a call e  "environment
- * A=B C=D"    a  "arguments X Y" f  say CONTROL_FAILED and exit
+ * - w: want; d: want twice; r: give back; s: give back, with a want that overtakes the release
+ * - i: ignore revokes from now on; I: ignore the end too; x: crash; q: exit with status 3
+ * - k: close the control socket and live on; b: break the page; p: close the gate, as before an early release
+ * - o: release a grant long past; m: send nonsense messages; f: say CONTROL_FAILED and exit
+ * - c: count a call; g: count 1 ms of GPU time; t: can follow time slices; T: cannot any more
+ * - e: "environment A=B C=D"; a: "arguments X Y"
+ *
+ * Of the grant it says "held", "contended", "revoked" when the word comes to say so (revoked is answered by
+ * giving back, unless told otherwise), with " short" or " long" if that is its slice; and "end TEXT" for the
+ * daemon's CONTROL_END, after which it exits, unless told otherwise.
  *
  * l  "limits A B C ...": of the VM's page; F, T count a fault, a timeout there
  *
@@ -48,6 +51,12 @@ static void control_send(enum control_type type, uint32_t generation)
     struct control_message message = {.type = type, .generation = generation};
     if (type == CONTROL_FAILED)
         snprintf(message.text, sizeof message.text, "told to fail");
+    (void)!send(WORKER_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL);
+}
+
+static void slices_send(bool follows)
+{
+    struct control_message message = {.type = CONTROL_SLICES, .value = follows};
     (void)!send(WORKER_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL);
 }
 
@@ -159,7 +168,8 @@ static void command(char byte)
         control_send(CONTROL_RELEASED, generation() - 1);
         break;
     case 'b':
-        atomic_store(&page->word, grant_word(generation() + 1, GRANT_HELD));
+        seen = grant_word(generation() + 1, GRANT_HELD);
+        atomic_store(&page->word, seen);
         control_send(CONTROL_RELEASED, generation() - 1);
         break;
     case 'm':
@@ -171,6 +181,13 @@ static void command(char byte)
         break;
     case 'c':
         atomic_fetch_add(&page->calls, 1);
+        break;
+    case 'g':
+        atomic_fetch_add(&page->gpu_time_us, 1000);
+        break;
+    case 't':
+    case 'T':
+        slices_send(byte == 't');
         break;
     case 'e':
         join_lines("environment", environ);
@@ -195,27 +212,29 @@ static void command(char byte)
     }
 }
 
+static void tell_grant(uint32_t word)
+{
+    static const char *const states[] = {
+        [GRANT_HELD] = "held", [GRANT_CONTENDED] = "contended", [GRANT_REVOKED] = "revoked"};
+    static const char *const slices[] = {
+        [GRANT_SLICE_EQUAL] = "", [GRANT_SLICE_SHORT] = " short", [GRANT_SLICE_LONG] = " long"};
+    char line[64];
+    snprintf(line, sizeof line, "%s%s", states[grant_word_state(word)], slices[grant_word_slice(word)]);
+    tell(line);
+}
+
 static void look_at_page(void)
 {
     uint32_t word = atomic_load(&page->word);
     if (word == seen)
         return;
+    bool was_revoked = grant_word_state(seen) == GRANT_REVOKED;
     seen = word;
-    switch (grant_word_state(word)) {
-    case GRANT_NONE:
-        break;
-    case GRANT_HELD:
-        tell("held");
-        break;
-    case GRANT_CONTENDED:
-        tell("contended");
-        break;
-    case GRANT_REVOKED:
-        tell("revoked");
-        if (!ignores_revoke)
-            give_back();
-        break;
-    }
+    if (grant_word_state(word) == GRANT_NONE)
+        return;
+    tell_grant(word);
+    if (grant_word_state(word) == GRANT_REVOKED && !was_revoked && !ignores_revoke)
+        give_back();
 }
 
 static void look_at_control(void)

@@ -11,9 +11,10 @@
 #define QUANTUM 1000u
 #define AGEING  10000u
 
-enum decision { NOTHING, GRANT, GRANT_CONTENDED, CONTEND, UNCONTEND, REVOKE };
+enum decision { NOTHING, GRANT, GRANT_CONTENDED, CONTEND, UNCONTEND, SLICE, REVOKE };
 
-/* One scheduler, two GPUs, some VMs, and the decisions since they were last looked at. */
+/* One scheduler, two GPUs, some VMs, and the decisions since they were last looked at. Nothing here has a
+ * time slice unless a test says so: the meters run while a VM holds. */
 struct fixture {
     struct sched sched;
     struct sched_gpu gpu, other_gpu;
@@ -21,29 +22,40 @@ struct fixture {
     struct {
         enum decision what;
         const struct sched_vm *vm;
+        enum sched_slice slice;
     } decisions[2000];
     size_t made, seen;
+    bool told_contended[6]; /* as the VMs have heard it last */
 };
+
+static bool *contended_of(struct fixture *f, const struct sched_vm *vm)
+{
+    static bool of_others;
+    return vm >= &f->low && vm <= &f->elsewhere ? &f->told_contended[vm - &f->low] : &of_others;
+}
 
 static void record(struct fixture *f, enum decision what, const struct sched_vm *vm)
 {
     assert_true(f->made < 2000);
     f->decisions[f->made].what = what;
+    f->decisions[f->made].slice = vm->slice;
     f->decisions[f->made++].vm = vm;
+    *contended_of(f, vm) = vm->contended;
 }
-static void on_grant(void *context, struct sched_vm *vm, bool contended)
+static void on_grant(void *context, struct sched_vm *vm)
 {
-    record(context, contended ? GRANT_CONTENDED : GRANT, vm);
+    record(context, vm->contended ? GRANT_CONTENDED : GRANT, vm);
 }
-static void on_contend(void *context, struct sched_vm *vm, bool contended)
+static void on_tell(void *context, struct sched_vm *vm)
 {
-    record(context, contended ? CONTEND : UNCONTEND, vm);
+    bool known = *contended_of(context, vm) == vm->contended;
+    record(context, known ? SLICE : vm->contended ? CONTEND : UNCONTEND, vm);
 }
 static void on_revoke(void *context, struct sched_vm *vm)
 {
     record(context, REVOKE, vm);
 }
-static const struct sched_actions actions = {on_grant, on_contend, on_revoke};
+static const struct sched_actions actions = {.grant = on_grant, .tell = on_tell, .revoke = on_revoke};
 
 static void start_with(struct fixture *f, struct sched_config config)
 {
@@ -369,7 +381,6 @@ static void ageing_lifts_low_over_a_stream_of_high(void **state)
     sched_vm_released(&f.sched, &f.high, 2 * AGEING + 1);
     expect(&f, GRANT, &f.low);
     sched_vm_want(&f.sched, &f.high, 2 * AGEING + 1);
-    expect(&f, CONTEND, &f.low);
     sched_advance(&f.sched, 2 * AGEING + QUANTUM);
     expect_no_more(&f);
     sched_advance(&f.sched, 2 * AGEING + 1 + QUANTUM);
@@ -390,13 +401,37 @@ static void an_aged_vm_ends_the_turn_of_a_busy_high_one(void **state)
     assert_int_equal(sched_next_deadline_us(&f.sched), 10 + 2 * AGEING);
     sched_advance(&f.sched, 9 + 2 * AGEING);
     expect_no_more(&f);
-    assert_int_equal(sched_vm_effective_class(&f.sched, &f.low, 9 + 2 * AGEING), SCHED_MEDIUM);
+    assert_int_equal(sched_vm_effective_class(&f.sched, &f.low, 9 + 2 * AGEING), SCHED_LOW);
     sched_advance(&f.sched, 10 + 2 * AGEING);
     assert_int_equal(sched_vm_effective_class(&f.sched, &f.low, 10 + 2 * AGEING), SCHED_HIGH);
     expect(&f, REVOKE, &f.high);
     sched_vm_want(&f.sched, &f.high, 11 + 2 * AGEING);
     sched_vm_released(&f.sched, &f.high, 12 + 2 * AGEING);
-    expect(&f, GRANT_CONTENDED, &f.low);
+    expect(&f, GRANT, &f.low); /* it is not told that high waits: its first pause does not end its turn */
+    sched_advance(&f.sched, 11 + QUANTUM + 2 * AGEING);
+    expect_no_more(&f);
+    sched_advance(&f.sched, 12 + QUANTUM + 2 * AGEING);
+    expect(&f, REVOKE, &f.low);
+    expect_no_more(&f);
+}
+
+static void a_vm_rises_to_classes_that_have_work(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_vm_want(&f.sched, &f.high, 0);
+    sched_vm_want(&f.sched, &f.low, 0);
+    sched_vm_want(&f.sched, &f.medium, AGEING / 2);
+    assert_int_equal(sched_vm_effective_class(&f.sched, &f.low, AGEING - 1), SCHED_LOW);
+    assert_int_equal(sched_vm_effective_class(&f.sched, &f.low, AGEING), SCHED_MEDIUM);
+    assert_true(sched_vm_comes_first(&f.sched, &f.medium, &f.low, AGEING - 1));
+    assert_true(sched_vm_comes_first(&f.sched, &f.low, &f.medium, AGEING));
+    sched_vm_withdraw(&f.sched, &f.medium, AGEING);
+    sched_advance(&f.sched, AGEING + QUANTUM + 1); /* medium is idle for real */
+    assert_int_equal(sched_vm_effective_class(&f.sched, &f.low, AGEING + QUANTUM + 1), SCHED_LOW);
+    f.seen = f.made;
+    sched_vm_released(&f.sched, &f.high, AGEING + QUANTUM + 2);
+    expect(&f, GRANT, &f.low);
     expect_no_more(&f);
 }
 
@@ -412,7 +447,7 @@ static void without_ageing_classes_are_strict(void **state)
     expect_no_more(&f);
 }
 
-static void an_interrupted_turn_goes_on_where_it_was(void **state)
+static void an_interrupted_turn_neither_starves_nor_gains(void **state)
 {
     struct fixture f;
     start(&f);
@@ -423,21 +458,117 @@ static void an_interrupted_turn_goes_on_where_it_was(void **state)
     sched_vm_released(&f.sched, &f.low, 600);
     f.seen = f.made;
     sched_vm_released(&f.sched, &f.high, 650);
-    expect(&f, GRANT_CONTENDED, &f.low2); /* which has waited longer: low has not waited at all before */
+    expect(&f, GRANT_CONTENDED, &f.low2); /* which has had nothing */
     sched_vm_want(&f.sched, &f.high, 700);
     expect(&f, REVOKE, &f.low2);
-    sched_vm_released(&f.sched, &f.low2, 700); /* it asks again only later: it had waited 649 */
+    sched_vm_released(&f.sched, &f.low2, 700);
     expect(&f, GRANT_CONTENDED, &f.high);
-    sched_vm_want(&f.sched, &f.low2, 800);
+    sched_vm_want(&f.sched, &f.low2, 800); /* shortly after */
     sched_vm_released(&f.sched, &f.high, 900);
-    expect(&f, GRANT_CONTENDED, &f.low2); /* 649 + 100, low 300 */
-    assert_int_equal(sched_next_deadline_us(&f.sched), 900 + QUANTUM - 50);
-    sched_vm_released(&f.sched, &f.low2, 950); /* of itself: its turn is over */
+    expect(&f, GRANT_CONTENDED, &f.low2); /* 50 used, low 600 */
+    assert_int_equal(sched_next_deadline_us(&f.sched), 900 + QUANTUM);
+    sched_vm_released(&f.sched, &f.low2, 950);
     expect(&f, GRANT, &f.low);
-    sched_vm_want(&f.sched, &f.low2, 960);
-    expect(&f, CONTEND, &f.low);
-    assert_int_equal(sched_next_deadline_us(&f.sched), 950 + 400); /* what was left of low's quantum */
     expect_no_more(&f);
+}
+
+/* These VMs alone want the GPU, always, until `time_us`. Each turn of the one overshoots by overshoot_us[i].
+ */
+static void saturate(struct fixture *f, struct sched_vm *const *vms, size_t count,
+                     const uint64_t *overshoot_us, uint64_t time_us, uint64_t *used_us)
+{
+    uint64_t now = 1;
+    for (size_t i = 0; i < count; i++) {
+        sched_vm_want(&f->sched, vms[i], now);
+        used_us[i] = 0;
+    }
+    while (now < time_us) {
+        struct sched_vm *holder = f->gpu.holders;
+        size_t i = 0;
+        while (vms[i] != holder)
+            i++;
+        if (holder->state == SCHED_VM_HOLDING) {
+            assert_true(sched_next_deadline_us(&f->sched) != SCHED_NEVER);
+            sched_advance(&f->sched, sched_next_deadline_us(&f->sched));
+        }
+        if (holder->state == SCHED_VM_HOLDING)
+            continue; /* another time to look */
+        now = f->sched.now_us + overshoot_us[i];
+        used_us[i] += now - holder->granted_us;
+        sched_vm_want(&f->sched, holder, now);
+        sched_vm_released(&f->sched, holder, now);
+        f->made = f->seen = 0;
+    }
+}
+
+static void assert_share(uint64_t used_us, uint64_t fair_us)
+{
+    assert_in_range(used_us, fair_us - fair_us / 20, fair_us + fair_us / 20);
+}
+
+static void equal_vms_get_equal_shares_whatever_their_kernels_last(void **state)
+{
+    struct fixture f;
+    start(&f);
+    struct sched_vm *const vms[] = {&f.low, &f.low2, &f.medium};
+    const uint64_t overshoot_us[] = {0, 70 * QUANTUM, 3};
+    uint64_t used_us[3];
+    sched_vm_set_class(&f.sched, &f.medium, SCHED_LOW, 0);
+    saturate(&f, vms, 3, overshoot_us, 9000 * QUANTUM, used_us);
+    for (int i = 0; i < 3; i++)
+        assert_share(used_us[i], 3000 * QUANTUM);
+}
+
+static void twenty_equal_vms_get_equal_shares(void **state)
+{
+    struct fixture f;
+    struct sched_vm twenty[20];
+    struct sched_vm *vms[20];
+    uint64_t overshoot_us[20], used_us[20];
+    start(&f);
+    for (size_t i = 0; i < 20; i++) {
+        vms[i] = &twenty[i];
+        overshoot_us[i] = i * 37 % 400;
+        sched_vm_add(&f.sched, &f.gpu, vms[i], SCHED_LOW);
+    }
+    saturate(&f, vms, 20, overshoot_us, 4000 * QUANTUM, used_us);
+    for (int i = 0; i < 20; i++)
+        assert_share(used_us[i], 200 * QUANTUM);
+}
+
+static void shares_go_by_weight(void **state)
+{
+    struct fixture f;
+    start(&f);
+    struct sched_vm *const vms[] = {&f.low, &f.low2, &f.medium};
+    const uint64_t overshoot_us[] = {30, 0, 200};
+    uint64_t used_us[3];
+    sched_vm_set_class(&f.sched, &f.medium, SCHED_LOW, 0);
+    sched_vm_set_weight(&f.sched, &f.low2, 2, 0);
+    sched_vm_set_weight(&f.sched, &f.medium, 4, 0);
+    saturate(&f, vms, 3, overshoot_us, 7000 * QUANTUM, used_us);
+    assert_share(used_us[0], 1000 * QUANTUM);
+    assert_share(used_us[1], 2000 * QUANTUM);
+    assert_share(used_us[2], 4000 * QUANTUM);
+}
+
+static void who_was_idle_has_no_credit(void **state)
+{
+    struct fixture f;
+    start(&f);
+    struct sched_vm *const vms[] = {&f.low, &f.low2};
+    const uint64_t overshoot_us[] = {0, 0};
+    uint64_t used_us[2];
+    sched_vm_want(&f.sched, &f.low, 0);
+    sched_vm_want(&f.sched, &f.medium, 0); /* both have been there */
+    sched_vm_released(&f.sched, &f.low, 10);
+    sched_vm_want(&f.sched, &f.low2, 10);
+    sched_vm_released(&f.sched, &f.medium, 20);
+    sched_advance(&f.sched, 5000 * QUANTUM); /* low2 alone, for long */
+    sched_vm_want(&f.sched, &f.low, 5000 * QUANTUM);
+    f.made = f.seen = 0;
+    saturate(&f, vms, 2, overshoot_us, 5100 * QUANTUM, used_us);
+    assert_in_range(used_us[0], 48 * QUANTUM, 52 * QUANTUM);
 }
 
 static void a_waiting_vm_that_is_raised_keeps_its_wait(void **state)
@@ -570,7 +701,12 @@ int main(void)
         cmocka_unit_test(ageing_lifts_low_over_a_stream_of_high),
         cmocka_unit_test(an_aged_vm_ends_the_turn_of_a_busy_high_one),
         cmocka_unit_test(without_ageing_classes_are_strict),
-        cmocka_unit_test(an_interrupted_turn_goes_on_where_it_was),
+        cmocka_unit_test(a_vm_rises_to_classes_that_have_work),
+        cmocka_unit_test(an_interrupted_turn_neither_starves_nor_gains),
+        cmocka_unit_test(equal_vms_get_equal_shares_whatever_their_kernels_last),
+        cmocka_unit_test(twenty_equal_vms_get_equal_shares),
+        cmocka_unit_test(shares_go_by_weight),
+        cmocka_unit_test(who_was_idle_has_no_credit),
         cmocka_unit_test(a_waiting_vm_that_is_raised_keeps_its_wait),
         cmocka_unit_test(a_vm_raised_above_the_holder_takes_the_gpu),
         cmocka_unit_test(a_holder_lowered_below_the_waiting_loses_the_gpu),

@@ -94,6 +94,7 @@ static void on_vm_reclassed(void *context, struct vm *vm)
     {
         struct sched *sched = &daemon->service.schedule.sched;
         sched_vm_set_class(sched, &seat->sched, (enum sched_class)vm->info.priority, schedule_now_us());
+        sched_vm_set_weight(sched, &seat->sched, vm->policy.weight, schedule_now_us());
         if (seat->sched.paused != vm->info.paused)
             sched_vm_set_paused(sched, &seat->sched, vm->info.paused, schedule_now_us());
     }
@@ -119,6 +120,10 @@ static void on_vm_quarantined(void *context, struct vm *vm)
 
 static void on_gpu_changed(void *context, struct gpu *gpu)
 {
+    struct schedule *schedule = &((struct daemon *)context)->service.schedule;
+    sched_gpu_set_places(&schedule->sched, &gpu->sched, gpu->policy.places, schedule_now_us());
+    sched_gpu_set_ageing(&schedule->sched, &gpu->sched, gpu->policy.ageing_us, schedule_now_us());
+    schedule_arm(schedule);
 }
 
 static void on_gpu_lost(void *context, struct gpu *gpu)

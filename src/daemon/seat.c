@@ -36,6 +36,7 @@ struct seat *seat_take(struct service *service, struct vm *vm, struct gpu *gpu)
     LIST_INSERT_HEAD(&vm->seats, seat, in_vm);
     LIST_INSERT_HEAD(&gpu->seats, seat, in_gpu);
     sched_vm_add(&service->schedule.sched, &gpu->sched, &seat->sched, (enum sched_class)vm->info.priority);
+    sched_vm_set_weight(&service->schedule.sched, &seat->sched, vm->policy.weight, schedule_now_us());
     if (vm->info.paused)
         sched_vm_set_paused(&service->schedule.sched, &seat->sched, true, schedule_now_us());
     return seat;
@@ -160,7 +161,8 @@ static void seat_review_slices(struct seat *seat)
 void seat_worker_slices(struct worker *worker, bool follows)
 {
     worker->follows_slices = follows;
-    seat_review_slices(worker->seat);
+    if (worker->seat) /* else it counts once it has a guest that asks */
+        seat_review_slices(worker->seat);
 }
 
 void seat_worker_wants(struct worker *worker, uint32_t generation)

@@ -122,9 +122,9 @@ static bool class_is_active(const struct sched *sched, const struct sched_gpu *g
 /* A VM rises to those who keep it from the GPU: to a class that has work. */
 enum sched_class waiting_class(const struct sched *sched, const struct sched_vm *vm, uint64_t now_us)
 {
-    if (!sched->config.ageing_us || now_us < vm->since_us || now_us < vm->gpu->aged_next_us)
+    if (!vm->gpu->ageing_us || now_us < vm->since_us || now_us < vm->gpu->aged_next_us)
         return vm->class;
-    enum sched_class risen = class_raised(vm->class, (now_us - vm->since_us) / sched->config.ageing_us);
+    enum sched_class risen = class_raised(vm->class, (now_us - vm->since_us) / vm->gpu->ageing_us);
     while (risen > vm->class && !class_is_active(sched, vm->gpu, (int)risen))
         risen--;
     return risen;
@@ -133,7 +133,7 @@ enum sched_class waiting_class(const struct sched *sched, const struct sched_vm 
 /* When a VM will have risen by so many classes. */
 static uint64_t time_of_steps(const struct review *review, const struct sched_vm *vm, uint64_t steps)
 {
-    uint64_t ageing_us = review->sched->config.ageing_us;
+    uint64_t ageing_us = review->gpu->ageing_us;
     if (!ageing_us || ageing_us > SCHED_NEVER / steps)
         return SCHED_NEVER;
     return later(time_add(vm->since_us, steps * ageing_us), review->gpu->aged_next_us);
@@ -217,7 +217,7 @@ static bool background_rises(struct review *review)
         fair_settle(review->sched, review->gpu);
         if (vm->since_us == since_us) { /* else it got enough in the gaps */
             vm->held_class =
-                class_raised(vm->class, (review->sched->now_us - since_us) / review->sched->config.ageing_us);
+                class_raised(vm->class, (review->sched->now_us - since_us) / review->gpu->ageing_us);
             vm->aged = true;
             vm->turn_us = review->sched->now_us;
         }

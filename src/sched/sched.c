@@ -22,7 +22,7 @@ void sched_init(struct sched *sched, const struct sched_config *config, const st
 
 void sched_gpu_add(struct sched *sched, struct sched_gpu *gpu)
 {
-    *gpu = (struct sched_gpu){.places = 1};
+    *gpu = (struct sched_gpu){.places = 1, .ageing_us = sched->config.ageing_us};
     for (int class = SCHED_LOW; class <= SCHED_HIGH; class ++)
         gpu->queues[class].left_us = SCHED_NEVER;
 }
@@ -37,6 +37,13 @@ void sched_gpu_set_places(struct sched *sched, struct sched_gpu *gpu, uint32_t p
 {
     time_set(sched, now_us);
     gpu->places = places < 1 ? 1 : places > SCHED_PLACES_MAX ? SCHED_PLACES_MAX : places;
+    gpu_review(sched, gpu);
+}
+
+void sched_gpu_set_ageing(struct sched *sched, struct sched_gpu *gpu, uint64_t ageing_us, uint64_t now_us)
+{
+    time_set(sched, now_us);
+    gpu->ageing_us = ageing_us;
     gpu_review(sched, gpu);
 }
 

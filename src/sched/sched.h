@@ -48,7 +48,7 @@ enum sched_slice {
 /* What may be set. Read at every event, so a change takes effect at the next one. */
 struct sched_config {
     uint64_t quantum_us;   /* how long a turn lasts once others of the same class wait */
-    uint64_t ageing_us;    /* a VM that goes without rises by one class each time this has passed; 0: never */
+    uint64_t ageing_us;    /* that of a GPU until it is set (sched_gpu_set_ageing) */
     uint64_t min_hold_us;  /* how long a grant lasts at least before a higher class ends it */
     uint32_t aged_percent; /* how much of a GPU's time aged turns take at most, 1 to 99; else all of it */
 };
@@ -66,8 +66,9 @@ struct sched_queue {
 struct sched_gpu {
     struct sched_queue queues[SCHED_CLASS_COUNT]; /* by the VMs' own class */
     uint32_t waiting_count;
-    uint32_t vm_count; /* VMs added to it */
-    uint32_t places;   /* at the front, side by side; 1: the GPU is exclusive */
+    uint32_t vm_count;  /* VMs added to it */
+    uint32_t places;    /* at the front, side by side; 1: the GPU is exclusive */
+    uint64_t ageing_us; /* a VM that goes without rises by one class each time this has passed; 0: never */
     uint32_t holder_count;
     struct sched_vm *holders;  /* HOLDING or REVOKING; NULL: the GPU is free */
     uint64_t settled_us;       /* up to when the holders' use has been charged */
@@ -141,6 +142,7 @@ void sched_gpu_add(struct sched *sched, struct sched_gpu *gpu);
 void sched_gpu_remove(struct sched *sched, struct sched_gpu *gpu);
 /* places: 1 to SCHED_PLACES_MAX; others are taken as the nearest. */
 void sched_gpu_set_places(struct sched *sched, struct sched_gpu *gpu, uint32_t places, uint64_t now_us);
+void sched_gpu_set_ageing(struct sched *sched, struct sched_gpu *gpu, uint64_t ageing_us, uint64_t now_us);
 
 /* Of weight 1, not preemptible. */
 void sched_vm_add(struct sched *sched, struct sched_gpu *gpu, struct sched_vm *vm, enum sched_class class);

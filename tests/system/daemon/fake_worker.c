@@ -5,14 +5,13 @@
  * - i: ignore revokes from now on; I: ignore the end too; x: crash; q: exit with status 3
  * - k: close the control socket and live on; b: break the page; p: close the gate, as before an early release
  * - o: release a grant long past; m: send nonsense messages; f: say CONTROL_FAILED and exit
- * - c: count a call; g: count 1 ms of GPU time; t: can follow time slices; T: cannot any more
- * - e: "environment A=B C=D"; a: "arguments X Y"
+ * - c: count a call; g: count 1 ms of GPU time; t: can follow time slices; u: cannot any more
+ * - e: "environment A=B C=D"; a: "arguments X Y"; l: "limits A B C ...", of the VM's page; F, T: count a
+ *   fault, a timeout there
  *
  * Of the grant it says "held", "contended", "revoked" when the word comes to say so (revoked is answered by
  * giving back, unless told otherwise), with " short" or " long" if that is its slice; and "end TEXT" for the
  * daemon's CONTROL_END, after which it exits, unless told otherwise.
- *
- * l  "limits A B C ...": of the VM's page; F, T count a fault, a timeout there
  *
  * VGPU_DEBUG_FAKE_WORKER: "crash-at-start", "silent" (never says READY), "silent-VM" (those of that VM),
  * "crash-when-spare", "fail-when-spare". */
@@ -186,7 +185,7 @@ static void command(char byte)
         atomic_fetch_add(&page->gpu_time_us, 1000);
         break;
     case 't':
-    case 'T':
+    case 'u':
         slices_send(byte == 't');
         break;
     case 'e':

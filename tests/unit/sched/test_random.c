@@ -83,10 +83,10 @@ static int rank_at(struct world *w, unsigned gpu, const struct model_vm *vm, uin
 {
     if (HOLDS(vm))
         return 2 * (int)vm->vm.held_class + vm->vm.aged;
-    if (w->config.ageing_us && time >= w->gpus[gpu].aged_next_us) {
+    if (w->gpus[gpu].ageing_us && time >= w->gpus[gpu].aged_next_us) {
         for (int class = SCHED_HIGH; class > (int)vm->vm.class; class --) {
             uint64_t steps = (uint64_t)(class - (int)vm->vm.class);
-            if (time >= vm->vm.since_us + steps * w->config.ageing_us && active(w, gpu, class))
+            if (time >= vm->vm.since_us + steps * w->gpus[gpu].ageing_us && active(w, gpu, class))
                 return 2 * class + 1;
         }
     }
@@ -377,7 +377,7 @@ static void give_back(struct world *w, struct model_vm *vm)
 
 static void administrate(struct world *w, struct model_vm *vm)
 {
-    switch (pick(w, 7)) {
+    switch (pick(w, 8)) {
     case 0: /* removed, or crashed */
         vm->present = vm->told = vm->revoked = false;
         sched_vm_remove(&w->sched, &vm->vm, w->now);
@@ -396,6 +396,9 @@ static void administrate(struct world *w, struct model_vm *vm)
         break;
     case 5:
         sched_gpu_set_places(&w->sched, vm->vm.gpu, pick(w, 4), w->now);
+        break;
+    case 6:
+        sched_gpu_set_ageing(&w->sched, vm->vm.gpu, pick(w, 3) ? 1 + pick(w, 3000) : 0, w->now);
         break;
     default:
         vm->wants_since = SCHED_NEVER;

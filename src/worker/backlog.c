@@ -89,7 +89,7 @@ static void forget_all(struct backlog *backlog)
     backlog->context = NULL;
 }
 
-/* Under the lock: takes out what is finished. An error ends all work of a context. */
+/* Under the lock, by any thread: takes out what is finished. An error ends all work of a context. */
 static void reap(struct backlog *backlog)
 {
     uint32_t kept = 0;
@@ -99,6 +99,9 @@ static void reap(struct backlog *backlog)
         forget_all(backlog);
         return;
     }
+    CUcontext none;
+    if (driver.cuCtxPushCurrent_v2(backlog->context) != CUDA_SUCCESS)
+        return;
     for (uint32_t i = 0; i < backlog->count; i++) {
         struct mark *mark = &backlog->unfinished[i];
         if (driver.cuEventQuery(mark->event) == CUDA_ERROR_NOT_READY)
@@ -107,6 +110,7 @@ static void reap(struct backlog *backlog)
             backlog->spare[backlog->spare_count++] = mark->event;
     }
     set_count(backlog, kept);
+    driver.cuCtxPopCurrent_v2(&none);
 }
 
 /* --- the execution time limit --- */

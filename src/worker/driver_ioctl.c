@@ -107,6 +107,15 @@ static void look_at_allocation(int fd, const struct rm_alloc *allocation, size_t
         time_slice_group_made(fd, allocation->client, allocation->object);
 }
 
+static void look_at_control(const struct rm_control *control, size_t bytes)
+{
+    if (bytes < sizeof *control || control->command != DRIVER_SET_TIMESLICE || control->status != 0 ||
+        control->bytes != sizeof(uint64_t))
+        return;
+    const uint64_t *us = (const uint64_t *)(uintptr_t)control->parameters;
+    time_slice_was_set(control->client, control->object, *us);
+}
+
 uint32_t driver_control(int fd, uint32_t client, uint32_t object, uint32_t command, void *parameters,
                         uint32_t bytes)
 {
@@ -134,5 +143,7 @@ int ioctl(int fd, unsigned long request, ...)
     int result = pass_on(fd, request, argument);
     if (result == 0 && of_manager && _IOC_NR(request) == RM_ALLOC)
         look_at_allocation(fd, argument, _IOC_SIZE(request));
+    if (result == 0 && of_manager && _IOC_NR(request) == RM_CONTROL)
+        look_at_control(argument, _IOC_SIZE(request));
     return result;
 }

@@ -4,25 +4,18 @@
 #include <pthread.h>
 #include <stddef.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "wire/futex.h"
 #include "worker/driver_ioctl.h"
 
 /* Controls of a channel group, from the open kernel modules' ctrl/ctrla06c.h; both take a uint64_t of
  * microseconds. Setting one takes a tenth of a millisecond or two, whether it changes anything or not. */
-#define GROUP_SET_TIMESLICE 0xa06c0103u
 #define GROUP_GET_TIMESLICE 0xa06c0104u
 
 /* Zero is refused, one is taken for the shortest that the GPU can do. A second is longer than what a request
  * lasts, and short enough that a worker that was forgotten keeps nobody from the GPU for long. */
 #define SHORT_US 1u
 #define LONG_US  1000000u
-
-/* While it makes a context, the driver gives the group of the processors its own slice once more, after
- * having made it: for so long a new group is looked at again and again. */
-#define SETTLE_NS      1000000000ull
-#define SETTLE_LOOK_NS 10000000ull
 
 /* A context has four; nobody has so many contexts. Groups beyond keep the driver's slice, and the worker says
  * that it cannot follow. */
@@ -32,7 +25,6 @@ struct group {
     int fd; /* the driver's own, by which it made the group */
     uint32_t client, object;
     uint64_t drivers_us; /* the slice that the driver gave it */
-    uint64_t made_ns;
     enum grant_slice slice;
 };
 
@@ -67,7 +59,7 @@ static bool group_set(struct group *group, enum grant_slice slice)
 {
     uint64_t us = slice_us(group, slice);
     uint32_t status =
-        driver_control(group->fd, group->client, group->object, GROUP_SET_TIMESLICE, &us, sizeof us);
+        driver_control(group->fd, group->client, group->object, DRIVER_SET_TIMESLICE, &us, sizeof us);
     if (status == 0)
         group->slice = slice;
     else
@@ -77,7 +69,7 @@ static bool group_set(struct group *group, enum grant_slice slice)
 
 void time_slice_group_made(int fd, uint32_t client, uint32_t object)
 {
-    struct group group = {.fd = fd, .client = client, .object = object, .made_ns = clock_monotonic_ns()};
+    struct group group = {.fd = fd, .client = client, .object = object};
     uint64_t us = 0;
     pthread_mutex_lock(&slices.lock);
     bool could = !slices.known || slices.follows;
@@ -91,10 +83,7 @@ void time_slice_group_made(int fd, uint32_t client, uint32_t object)
         could = false;
     }
     found_out(could);
-    struct grant_page *page = slices.page;
     pthread_mutex_unlock(&slices.lock);
-    if (page != NULL)
-        futex_wake_all(&page->word); /* to be looked at */
 }
 
 void time_slice_object_gone(uint32_t client, uint32_t object)
@@ -126,31 +115,17 @@ static void set_all(enum grant_slice slice)
     pthread_mutex_unlock(&slices.lock);
 }
 
-/* Under the lock: the driver's last word on its slice, and then ours. */
-static void look_again(struct group *group)
+void time_slice_was_set(uint32_t client, uint32_t object, uint64_t us)
 {
-    uint64_t us = 0;
-    if (driver_control(group->fd, group->client, group->object, GROUP_GET_TIMESLICE, &us, sizeof us) != 0 ||
-        us == slice_us(group, group->slice))
-        return;
-    group->drivers_us = us;
-    group_set(group, group->slice);
-}
-
-/* Whether some group is so new that it has to be looked at once more. */
-static bool look_at_new_groups(void)
-{
-    bool any = false;
-    uint64_t now_ns = clock_monotonic_ns();
     pthread_mutex_lock(&slices.lock);
     for (size_t i = 0; i < slices.count; i++) {
-        if (now_ns - slices.groups[i].made_ns > SETTLE_NS)
-            continue;
-        any = true;
-        look_again(&slices.groups[i]);
+        struct group *group = &slices.groups[i];
+        if (group->client == client && group->object == object) {
+            group->drivers_us = us;
+            group_set(group, group->slice);
+        }
     }
     pthread_mutex_unlock(&slices.lock);
-    return any;
 }
 
 /* Without a grant nothing runs, and the last slice stays: it is likely the next one's as well. */
@@ -161,7 +136,7 @@ static void *follow(void *unused)
         enum grant_slice slice = grant_word_slice(word);
         if (grant_word_state(word) != GRANT_NONE && slice != slices.slice)
             set_all(slice);
-        futex_wait(&slices.page->word, word, look_at_new_groups() ? SETTLE_LOOK_NS : 0);
+        futex_wait(&slices.page->word, word, 0);
     }
     return unused;
 }

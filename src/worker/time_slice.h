@@ -16,8 +16,10 @@
  * stops. The first call may come from within. false with errno set. */
 bool time_slice_open(struct grant_page *page, void (*tell)(bool follows));
 
-/* driver_ioctl.c: the driver has made a channel group; it is about to free an object, which may be one. */
+/* driver_ioctl.c: the driver has made a channel group; has set the slice of one, as it does when it has made
+ * a context; it is about to free an object, which may be one. */
 void time_slice_group_made(int fd, uint32_t client, uint32_t object);
+void time_slice_was_set(uint32_t client, uint32_t object, uint64_t us);
 void time_slice_object_gone(uint32_t client, uint32_t object);
 
 #endif

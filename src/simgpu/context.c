@@ -1,5 +1,7 @@
 #include "simgpu/context.h"
 
+#include "simgpu/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +132,7 @@ void context_end(struct CUctx_st *context)
     stream_destroy_all(context);
     event_destroy_all(context);
     module_unload_all(context);
+    array_destroy_all(context);
     arena_remove_context(context);
     driver_device_leave(context->device);
     pthread_mutex_destroy(&context->lock);

@@ -1,6 +1,7 @@
 /* Copies of two and three dimensions: a box of rows in slices on both sides. */
 #include <string.h>
 
+#include "simgpu/array.h"
 #include "simgpu/copy.h"
 
 struct side {
@@ -35,6 +36,7 @@ struct end {
     CUmemorytype type;
     const void *host;
     CUdeviceptr device;
+    CUarray array;
     size_t x, y, z;
     size_t pitch;
     size_t rows; /* of a slice; 0: as many as are copied */
@@ -44,6 +46,29 @@ struct end {
 #define ROWS_MAX   0xffffffull
 #define SLICES_MAX 0x3fffull
 
+static bool is_within(size_t start, size_t extent, size_t whole)
+{
+    return start <= whole && extent <= whole - start;
+}
+
+/* Offsets and width count whole elements. */
+static CUresult read_array(const struct end *end, size_t width, size_t height, size_t depth,
+                           struct side *side)
+{
+    const struct CUarray_st *array = array_find(end->array);
+    if (!array)
+        return end->array ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
+    if (!is_within(end->x, width, array->row_bytes) || !is_within(end->y, height, array->height) ||
+        !is_within(end->z, depth, array->depth) || end->x % array->element_bytes ||
+        width % array->element_bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    side->start = array->base + end->z * array->slice_bytes + end->y * array->row_bytes + end->x;
+    side->row_step = array->row_bytes;
+    side->slice_step = array->slice_bytes;
+    side->memory = COPY_ON_DEVICE;
+    return CUDA_SUCCESS;
+}
+
 static CUresult read_end(const struct end *end, size_t width, size_t height, size_t depth, struct side *side)
 {
     uint64_t base = end->type == CU_MEMORYTYPE_HOST ? (uint64_t)(uintptr_t)end->host : end->device;
@@ -51,7 +76,7 @@ static CUresult read_end(const struct end *end, size_t width, size_t height, siz
                          : end->type == CU_MEMORYTYPE_DEVICE ? COPY_DEVICE
                                                              : COPY_UNIFIED;
     if (end->type == CU_MEMORYTYPE_ARRAY)
-        return CUDA_ERROR_INVALID_HANDLE; /* no arrays here, so no handle can be one */
+        return read_array(end, width, height, depth, side);
     if (end->type != CU_MEMORYTYPE_HOST && end->type != CU_MEMORYTYPE_DEVICE &&
         end->type != CU_MEMORYTYPE_UNIFIED)
         return CUDA_ERROR_INVALID_VALUE;
@@ -105,12 +130,14 @@ CUresult copy_2d(struct CUstream_st *stream, const CUDA_MEMCPY2D *copy, bool is_
     struct end to = {.type = copy->dstMemoryType,
                      .host = copy->dstHost,
                      .device = copy->dstDevice,
+                     .array = copy->dstArray,
                      .x = copy->dstXInBytes,
                      .y = copy->dstY,
                      .pitch = copy->dstPitch};
     struct end from = {.type = copy->srcMemoryType,
                        .host = copy->srcHost,
                        .device = copy->srcDevice,
+                       .array = copy->srcArray,
                        .x = copy->srcXInBytes,
                        .y = copy->srcY,
                        .pitch = copy->srcPitch};
@@ -124,6 +151,7 @@ CUresult copy_3d(struct CUstream_st *stream, const CUDA_MEMCPY3D *copy, bool is_
     struct end to = {.type = copy->dstMemoryType,
                      .host = copy->dstHost,
                      .device = copy->dstDevice,
+                     .array = copy->dstArray,
                      .x = copy->dstXInBytes,
                      .y = copy->dstY,
                      .z = copy->dstZ,
@@ -132,6 +160,7 @@ CUresult copy_3d(struct CUstream_st *stream, const CUDA_MEMCPY3D *copy, bool is_
     struct end from = {.type = copy->srcMemoryType,
                        .host = copy->srcHost,
                        .device = copy->srcDevice,
+                       .array = copy->srcArray,
                        .x = copy->srcXInBytes,
                        .y = copy->srcY,
                        .z = copy->srcZ,

@@ -312,15 +312,52 @@ struct request_copy_shared {
     uint32_t synchronous;
 };
 
-/* A 2D copy. A host side is shared memory, or the staging area with its rows packed: the slot `slot` on the
- * way to the device, the whole area on the way back (then the answer comes when the rows are there). */
-enum rectangle_staging { RECTANGLE_SHARED = 0, RECTANGLE_STAGED_TO_DEVICE, RECTANGLE_STAGED_FROM_DEVICE };
-struct request_copy_rectangle {
-    CUDA_MEMCPY2D copy;
+/* A copy of two or three dimensions. A host side is shared memory, or rows packed without gaps: in the slot
+ * `slot` on the way to the device, in the staging area on the way back (then the answer comes when they are
+ * there), or in the record's variable part or the reply. Offsets have been added to addresses; those into
+ * arrays stand where CUDA has them, and arrays are handles. */
+enum box_staging {
+    BOX_SHARED = 0,
+    BOX_STAGED_TO_DEVICE,
+    BOX_STAGED_FROM_DEVICE,
+    BOX_IN_RECORD,
+    BOX_IN_REPLY,
+};
+struct request_copy_box {
+    CUDA_MEMCPY3D copy;
     uint64_t stream;
+    uint64_t from_context, to_context; /* of a copy between peers */
+    uint32_t form;                     /* enum box_form */
     uint32_t synchronous;
-    uint32_t staging; /* enum rectangle_staging */
+    uint32_t staging; /* enum box_staging */
     uint32_t slot;
+};
+/* Which of CUDA's functions it is: their limits differ. */
+enum box_form {
+    BOX_2D, /* of cuMemcpy2D */
+    BOX_3D,
+    BOX_PEER, /* of cuMemcpy3DPeer */
+};
+
+/* Makes a texture or surface object. Arrays are handles. Reply: a uint64_t, the driver's number. */
+struct request_texture_create {
+    CUDA_RESOURCE_DESC resource;
+    CUDA_TEXTURE_DESC texture;
+    CUDA_RESOURCE_VIEW_DESC view;
+    uint32_t has_view;
+    uint32_t is_surface; /* texture and view are empty */
+};
+/* Reply: CUDA_RESOURCE_DESC, with arrays by their handles. */
+struct request_texture_resource {
+    uint64_t object;
+    uint32_t is_surface;
+    uint32_t reserved;
+};
+/* Reply: four floats. */
+struct request_texture_border {
+    uint64_t reference;
+    uint32_t set; /* 0: get */
+    float colour[4];
     uint32_t reserved;
 };
 

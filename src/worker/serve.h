@@ -91,6 +91,22 @@ CUresult serve_copy_staged_to_device(struct call *call);
 CUresult serve_copy_from_device(struct call *call);
 CUresult serve_copy_staged_from_device(struct call *call);
 CUresult serve_copy_shared(struct call *call);
-CUresult serve_copy_rectangle(struct call *call);
+
+/* serve_box.c */
+CUresult serve_copy_box(struct call *call);
+
+/* serve_array.c */
+CUresult serve_cuArrayCreate_v2(struct call *call);
+CUresult serve_cuArray3DCreate_v2(struct call *call);
+CUresult serve_cuArrayDestroy(struct call *call);
+CUresult serve_cuMipmappedArrayCreate(struct call *call);
+CUresult serve_cuMipmappedArrayDestroy(struct call *call);
+
+/* serve_texture.c */
+CUresult serve_texture_create(struct call *call);
+CUresult serve_cuTexObjectDestroy(struct call *call);
+CUresult serve_cuSurfObjectDestroy(struct call *call);
+CUresult serve_texture_resource(struct call *call);
+CUresult serve_texture_border(struct call *call);
 
 #endif

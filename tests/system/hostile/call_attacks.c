@@ -75,14 +75,21 @@ static void worker_addresses(struct attacker *attacker)
                                              .ByteCount = 8};
     struct request_cuStreamWriteValue32_v2 write = {.addr = target};
     struct request_cuMemFree_v2 release = {.dptr = target};
-    struct request_copy_rectangle rectangle = {.copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
-                                                        .srcHost = (void *)(uintptr_t)target,
-                                                        .srcPitch = 64,
-                                                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                                                        .dstDevice = device,
-                                                        .dstPitch = 64,
-                                                        .WidthInBytes = 64,
-                                                        .Height = 2}};
+    struct request_copy_box box = {.copy = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                                            .srcHost = (void *)(uintptr_t)target,
+                                            .srcPitch = 64,
+                                            .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                                            .dstDevice = device,
+                                            .dstPitch = 64,
+                                            .WidthInBytes = 64,
+                                            .Height = 2,
+                                            .Depth = 1},
+                                   .form = BOX_3D};
+    struct request_texture_create texture = {
+        .resource = {.resType = CU_RESOURCE_TYPE_LINEAR,
+                     .res.linear = {target, CU_AD_FORMAT_UNSIGNED_INT8, 1, 64}}};
+    struct request_cuTexObjectDestroy texture_end = {.texObject = 1};
+    struct request_cuTexRefSetAddress_v2 reference = {.dptr = target, .bytes = 64};
     struct request_copy_shared shared = {.destination = device, .source = target, .bytes = 8, .to_device = 1};
     struct request_host_alloc alloc = {.address = target & ~4095ull, .bytes = 4096};
     MUST(call(lane, CALL_copy_to_device, &to, sizeof to) == CUDA_ERROR_INVALID_VALUE);
@@ -95,10 +102,21 @@ static void worker_addresses(struct attacker *attacker)
     MUST(call(lane, CALL_cuStreamWriteValue32_v2, &write, sizeof write) == CUDA_ERROR_INVALID_VALUE);
     MUST(call(lane, CALL_cuMemFree_v2, &release, sizeof release) == CUDA_ERROR_INVALID_VALUE);
     MUST(call(lane, CALL_copy_shared, &shared, sizeof shared) == CUDA_ERROR_INVALID_VALUE);
-    MUST(call(lane, CALL_copy_rectangle, &rectangle, sizeof rectangle) == CUDA_ERROR_INVALID_VALUE);
-    rectangle.copy.srcMemoryType = CU_MEMORYTYPE_UNIFIED;
-    rectangle.copy.srcDevice = target;
-    MUST(call(lane, CALL_copy_rectangle, &rectangle, sizeof rectangle) == CUDA_ERROR_INVALID_VALUE);
+    MUST(call(lane, CALL_copy_box, &box, sizeof box) == CUDA_ERROR_INVALID_VALUE);
+    box.copy.srcMemoryType = CU_MEMORYTYPE_UNIFIED;
+    box.copy.srcDevice = target;
+    MUST(call(lane, CALL_copy_box, &box, sizeof box) == CUDA_ERROR_INVALID_VALUE);
+    box.copy.srcMemoryType = CU_MEMORYTYPE_DEVICE;
+    MUST(call(lane, CALL_copy_box, &box, sizeof box) == CUDA_ERROR_INVALID_VALUE);
+    box.copy.srcDevice = device;
+    box.copy.Depth = SIZE_MAX; /* far beyond all memory */
+    MUST(call(lane, CALL_copy_box, &box, sizeof box) == CUDA_ERROR_INVALID_VALUE);
+    box.copy.Depth = 1;
+    box.staging = BOX_IN_RECORD; /* of more than the record has */
+    MUST(call(lane, CALL_copy_box, &box, sizeof box) == CUDA_ERROR_INVALID_VALUE);
+    MUST(call(lane, CALL_texture_create, &texture, sizeof texture) == CUDA_ERROR_INVALID_VALUE);
+    MUST(call(lane, CALL_cuTexObjectDestroy, &texture_end, sizeof texture_end) == CUDA_ERROR_INVALID_VALUE);
+    MUST(call(lane, CALL_cuTexRefSetAddress_v2, &reference, sizeof reference) != CUDA_SUCCESS);
     MUST(call(lane, CALL_host_alloc, &alloc, sizeof alloc) == CUDA_ERROR_ALREADY_MAPPED);
 }
 

@@ -197,8 +197,8 @@ static const struct {
     AT(copy_staged_to_device, device),
     AT(copy_staged_from_device, device),
     AT(copy_shared, source),
-    AT(copy_rectangle, copy.srcDevice),
-    AT(copy_rectangle, copy.dstDevice),
+    AT(copy_box, copy.srcDevice),
+    AT(copy_box, copy.dstDevice),
     AT(cuMemFreeAsync, dptr),
     AT(cuMemcpyDtoDAsync_v2, dstDevice),
     AT(cuMemcpyDtoDAsync_v2, srcDevice),
@@ -238,12 +238,14 @@ static void no_call_takes_an_address_of_the_workers(void **state)
         if (addresses[i].offset == NONE)
             continue;
         memset(request, 0, sizeof request);
-        struct request_copy_rectangle *rectangle = (struct request_copy_rectangle *)request;
-        if (addresses[i].call == CALL_copy_rectangle) {
-            rectangle->copy = (CUDA_MEMCPY2D){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
-                                              .dstMemoryType = CU_MEMORYTYPE_DEVICE,
-                                              .WidthInBytes = 8,
-                                              .Height = 1};
+        struct request_copy_box *box = (struct request_copy_box *)request;
+        if (addresses[i].call == CALL_copy_box) {
+            box->form = BOX_3D;
+            box->copy = (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                                        .WidthInBytes = 8,
+                                        .Height = 1,
+                                        .Depth = 1};
         } else if (addresses[i].call == CALL_copy_staged_to_device) {
             ((struct request_copy_staged_to_device *)request)->slot = lane.staging_queued;
         }

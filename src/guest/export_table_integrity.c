@@ -89,15 +89,18 @@ static CUresult check(unsigned runtime_version, uint64_t unix_seconds, uint64_t 
     return result;
 }
 
-EXPORT_UNKNOWN_SLOT(integrity, 2)
+EXPORT_UNKNOWN_FUNCTIONS(integrity, 3);
 
-static const export_slot slots[] = {
-    EXPORT_TABLE_SIZE(3),
-    EXPORT_FUNCTION(check),
-    EXPORT_FUNCTION(integrity_slot_2),
+static const struct export_function integrity_functions[] = {
+    EXPORT_FUNCTION(1, check),
 };
+static const void *integrity_slots[3];
 
-const struct export_table export_table_integrity = {
+struct export_table export_table_integrity = {
     .id = {"\xd4\x08\x20\x55\xbd\xe6\x70\x4b\x8d\x34\xba\x12\x3c\x66\xe1\xf2"},
-    .slots = slots,
+    .slots = integrity_slots,
+    .count = 3,
+    .functions = integrity_functions,
+    .function_count = sizeof integrity_functions / sizeof integrity_functions[0],
+    .unknown = export_unknown_integrity,
 };

@@ -28,44 +28,20 @@ static CUresult stream_id(CUcontext context, CUstream stream, unsigned long long
     return cuStreamGetId(stream, id);
 }
 
-/* Slots by tens: APPLY is DEFINE or ENTRY. */
-#define DEFINE(slot) EXPORT_UNKNOWN_SLOT(internals, slot)
-#define ENTRY(slot)  EXPORT_FUNCTION(internals_slot_##slot),
-#define TEN(APPLY, tens)                                                                                     \
-    APPLY(tens##0)                                                                                           \
-    APPLY(tens##1)                                                                                           \
-    APPLY(tens##2)                                                                                           \
-    APPLY(tens##3)                                                                                           \
-    APPLY(tens##4)                                                                                           \
-    APPLY(tens##5)                                                                                           \
-    APPLY(tens##6)                                                                                           \
-    APPLY(tens##7)                                                                                           \
-    APPLY(tens##8)                                                                                           \
-    APPLY(tens##9)
-#define SLOTS_1_TO_3(APPLY) APPLY(1) APPLY(2) APPLY(3)
-#define SLOTS_5_TO_38(APPLY)                                                                                 \
-    APPLY(5)                                                                                                 \
-    APPLY(6)                                                                                                 \
-    APPLY(7) APPLY(8) APPLY(9) TEN(APPLY, 1) TEN(APPLY, 2) APPLY(30) APPLY(31) APPLY(32) APPLY(33) APPLY(34) \
-        APPLY(35) APPLY(36) APPLY(37) APPLY(38)
-#define SLOTS_40_TO_50(APPLY) TEN(APPLY, 4) APPLY(50)
-#define SLOTS_52_TO_92(APPLY)                                                                                \
-    APPLY(52)                                                                                                \
-    APPLY(53)                                                                                                \
-    APPLY(54) APPLY(55) APPLY(56) APPLY(57) APPLY(58) APPLY(59) TEN(APPLY, 6) TEN(APPLY, 7) TEN(APPLY, 8)    \
-        APPLY(90) APPLY(91) APPLY(92)
+EXPORT_UNKNOWN_FUNCTIONS(internals, 93);
 
-SLOTS_1_TO_3(DEFINE)
-SLOTS_5_TO_38(DEFINE)
-SLOTS_40_TO_50(DEFINE)
-SLOTS_52_TO_92(DEFINE)
+static const struct export_function internals_functions[] = {
+    EXPORT_FUNCTION(4, context_id),
+    EXPORT_FUNCTION(39, stream_id),
+    EXPORT_FUNCTION(51, stream_of),
+};
+static const void *internals_slots[93];
 
-static const export_slot slots[] = {EXPORT_TABLE_SIZE(93), SLOTS_1_TO_3(ENTRY) EXPORT_FUNCTION(context_id),
-                                    SLOTS_5_TO_38(ENTRY) EXPORT_FUNCTION(stream_id),
-                                    SLOTS_40_TO_50(ENTRY) EXPORT_FUNCTION(stream_of), SLOTS_52_TO_92(ENTRY)};
-_Static_assert(sizeof slots == 93 * sizeof slots[0], "no slot left out");
-
-const struct export_table export_table_internals = {
+struct export_table export_table_internals = {
     .id = {"\x21\x31\x8c\x60\x97\x14\x32\x48\x8c\xa6\x41\xff\x73\x24\xc8\xf2"},
-    .slots = slots,
+    .slots = internals_slots,
+    .count = 93,
+    .functions = internals_functions,
+    .function_count = sizeof internals_functions / sizeof internals_functions[0],
+    .unknown = export_unknown_internals,
 };

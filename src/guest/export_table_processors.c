@@ -69,42 +69,19 @@ static CUresult release(uint8_t *groups, uint8_t *numbers)
     return CUDA_SUCCESS;
 }
 
-EXPORT_UNKNOWN_SLOT(processors, 1)
-EXPORT_UNKNOWN_SLOT(processors, 2)
-EXPORT_UNKNOWN_SLOT(processors, 3)
-EXPORT_UNKNOWN_SLOT(processors, 5)
-EXPORT_UNKNOWN_SLOT(processors, 6)
-EXPORT_UNKNOWN_SLOT(processors, 7)
-EXPORT_UNKNOWN_SLOT(processors, 8)
-EXPORT_UNKNOWN_SLOT(processors, 9)
-EXPORT_UNKNOWN_SLOT(processors, 10)
-EXPORT_UNKNOWN_SLOT(processors, 11)
-EXPORT_UNKNOWN_SLOT(processors, 12)
-EXPORT_UNKNOWN_SLOT(processors, 14)
-EXPORT_UNKNOWN_SLOT(processors, 15)
-EXPORT_UNKNOWN_SLOT(processors, 16)
+EXPORT_UNKNOWN_FUNCTIONS(processors, 17);
 
-static const export_slot slots[] = {
-    EXPORT_TABLE_SIZE(17),
-    EXPORT_FUNCTION(processors_slot_1),
-    EXPORT_FUNCTION(processors_slot_2),
-    EXPORT_FUNCTION(processors_slot_3),
-    EXPORT_FUNCTION(groups_of_pairs),
-    EXPORT_FUNCTION(processors_slot_5),
-    EXPORT_FUNCTION(processors_slot_6),
-    EXPORT_FUNCTION(processors_slot_7),
-    EXPORT_FUNCTION(processors_slot_8),
-    EXPORT_FUNCTION(processors_slot_9),
-    EXPORT_FUNCTION(processors_slot_10),
-    EXPORT_FUNCTION(processors_slot_11),
-    EXPORT_FUNCTION(processors_slot_12),
-    EXPORT_FUNCTION(release),
-    EXPORT_FUNCTION(processors_slot_14),
-    EXPORT_FUNCTION(processors_slot_15),
-    EXPORT_FUNCTION(processors_slot_16),
+static const struct export_function processors_functions[] = {
+    EXPORT_FUNCTION(4, groups_of_pairs),
+    EXPORT_FUNCTION(13, release),
 };
+static const void *processors_slots[17];
 
-const struct export_table export_table_processors = {
+struct export_table export_table_processors = {
     .id = {"\x17\x34\xdc\x26\x80\x0d\x47\x45\x87\x26\xc0\xf1\xe7\xdd\x8b\xca"},
-    .slots = slots,
+    .slots = processors_slots,
+    .count = 17,
+    .functions = processors_functions,
+    .function_count = sizeof processors_functions / sizeof processors_functions[0],
+    .unknown = export_unknown_processors,
 };

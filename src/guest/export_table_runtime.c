@@ -46,30 +46,20 @@ static CUresult load_compilers(void)
     return CUDA_SUCCESS;
 }
 
-EXPORT_UNKNOWN_SLOT(runtime, 3)
-EXPORT_UNKNOWN_SLOT(runtime, 4)
-EXPORT_UNKNOWN_SLOT(runtime, 5)
-EXPORT_UNKNOWN_SLOT(runtime, 9)
-EXPORT_UNKNOWN_SLOT(runtime, 10)
-EXPORT_UNKNOWN_SLOT(runtime, 11)
+EXPORT_UNKNOWN_FUNCTIONS(runtime, 13);
 
-static const export_slot slots[] = {
-    EXPORT_TABLE_SIZE(13),
-    EXPORT_FUNCTION(load_wrapped),
-    EXPORT_FUNCTION(primary_context),
-    EXPORT_FUNCTION(runtime_slot_3),
-    EXPORT_FUNCTION(runtime_slot_4),
-    EXPORT_FUNCTION(runtime_slot_5),
-    EXPORT_FUNCTION(load_wrapped_with),
-    EXPORT_FUNCTION(note),
-    EXPORT_FUNCTION(load_bare_with),
-    EXPORT_FUNCTION(runtime_slot_9),
-    EXPORT_FUNCTION(runtime_slot_10),
-    EXPORT_FUNCTION(runtime_slot_11),
-    EXPORT_FUNCTION(load_compilers),
+static const struct export_function runtime_functions[] = {
+    EXPORT_FUNCTION(1, load_wrapped),      EXPORT_FUNCTION(2, primary_context),
+    EXPORT_FUNCTION(6, load_wrapped_with), EXPORT_FUNCTION(7, note),
+    EXPORT_FUNCTION(8, load_bare_with),    EXPORT_FUNCTION(12, load_compilers),
 };
+static const void *runtime_slots[13];
 
-const struct export_table export_table_runtime = {
+struct export_table export_table_runtime = {
     .id = {"\x6b\xd5\xfb\x6c\x5b\xf4\xe7\x4a\x89\x87\xd9\x39\x12\xfd\x9d\xf9"},
-    .slots = slots,
+    .slots = runtime_slots,
+    .count = 13,
+    .functions = runtime_functions,
+    .function_count = sizeof runtime_functions / sizeof runtime_functions[0],
+    .unknown = export_unknown_runtime,
 };

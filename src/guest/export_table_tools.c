@@ -25,24 +25,21 @@ static const void *domains_wanted(const void **flags, size_t *count)
     return *flags = domains;
 }
 
-EXPORT_UNKNOWN_SLOT(tools_callbacks, 1)
-EXPORT_UNKNOWN_SLOT(tools_callbacks, 3)
-EXPORT_UNKNOWN_SLOT(tools_callbacks, 4)
-EXPORT_UNKNOWN_SLOT(tools_callbacks, 5)
+EXPORT_UNKNOWN_FUNCTIONS(tools_callbacks, 7);
 
-static const export_slot callback_slots[] = {
-    EXPORT_TABLE_SIZE(7),
-    EXPORT_FUNCTION(tools_callbacks_slot_1),
-    EXPORT_FUNCTION(functions_wanted),
-    EXPORT_FUNCTION(tools_callbacks_slot_3),
-    EXPORT_FUNCTION(tools_callbacks_slot_4),
-    EXPORT_FUNCTION(tools_callbacks_slot_5),
-    EXPORT_FUNCTION(domains_wanted),
+static const struct export_function tools_callbacks_functions[] = {
+    EXPORT_FUNCTION(2, functions_wanted),
+    EXPORT_FUNCTION(6, domains_wanted),
 };
+static const void *tools_callbacks_slots[7];
 
-const struct export_table export_table_tools_callbacks = {
+struct export_table export_table_tools_callbacks = {
     .id = {"\xa0\x94\x79\x8c\x2e\x74\x2e\x74\x93\xf2\x08\x00\x20\x0c\x0a\x66"},
-    .slots = callback_slots,
+    .slots = tools_callbacks_slots,
+    .count = 7,
+    .functions = tools_callbacks_functions,
+    .function_count = sizeof tools_callbacks_functions / sizeof tools_callbacks_functions[0],
+    .unknown = export_unknown_tools_callbacks,
 };
 
 /* The calling thread's current context, or NULL; never an error. */
@@ -53,15 +50,18 @@ static CUresult current_context(CUcontext *context)
     return CUDA_SUCCESS;
 }
 
-EXPORT_UNKNOWN_SLOT(tools_threads, 1)
+EXPORT_UNKNOWN_FUNCTIONS(tools_threads, 3);
 
-static const export_slot thread_slots[] = {
-    EXPORT_TABLE_SIZE(3),
-    EXPORT_FUNCTION(tools_threads_slot_1),
-    EXPORT_FUNCTION(current_context),
+static const struct export_function tools_threads_functions[] = {
+    EXPORT_FUNCTION(2, current_context),
 };
+static const void *tools_threads_slots[3];
 
-const struct export_table export_table_tools_threads = {
+struct export_table export_table_tools_threads = {
     .id = {"\x42\xd8\x5a\x81\x23\xf6\xcb\x47\x82\x98\xf6\xe7\x8a\x3a\xec\xdc"},
-    .slots = thread_slots,
+    .slots = tools_threads_slots,
+    .count = 3,
+    .functions = tools_threads_functions,
+    .function_count = sizeof tools_threads_functions / sizeof tools_threads_functions[0],
+    .unknown = export_unknown_tools_threads,
 };

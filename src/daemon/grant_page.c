@@ -107,6 +107,15 @@ enum grant_move grant_page_revoke(struct grant_page *page, uint32_t generation)
     return page_move(page, generation, TO_REVOKE, 0);
 }
 
+void grant_page_announce(struct grant_page *page, uint32_t generation)
+{
+    uint32_t none = grant_word(generation, GRANT_NONE);
+    atomic_compare_exchange_strong_explicit(&page->word, &none,
+                                            grant_word_sliced(generation, GRANT_NEAR, GRANT_NONE),
+                                            memory_order_relaxed, memory_order_relaxed);
+    futex_wake_all(&page->word);
+}
+
 bool grant_page_is_given_back(const struct grant_page *page, uint32_t generation)
 {
     uint32_t word = atomic_load_explicit(&page->word, memory_order_acquire);

@@ -28,6 +28,8 @@ enum grant_move grant_page_tell(struct grant_page *page, uint32_t generation, bo
                                 enum grant_slice slice);
 /* HELD or CONTENDED to REVOKED. */
 enum grant_move grant_page_revoke(struct grant_page *page, uint32_t generation);
+/* NONE: its grant is near. Any other state stays. Wakes the waiting in any case. */
+void grant_page_announce(struct grant_page *page, uint32_t generation);
 /* Whether the page says NONE of this generation. */
 bool grant_page_is_given_back(const struct grant_page *page, uint32_t generation);
 

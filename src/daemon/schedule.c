@@ -5,6 +5,10 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+/* A drain that lasts longer is not worth a processor. Nor is any on a machine that has few. */
+#define CLOSELY_US         2000
+#define CLOSELY_PROCESSORS 4
+
 static void timer_due(uv_poll_t *poll, int status, int events)
 {
     struct schedule *schedule = poll->data;
@@ -21,9 +25,12 @@ enum vgpu_status schedule_init(struct schedule *schedule, uv_loop_t *loop, const
 {
     sched_init(&schedule->sched, config, actions, context);
     schedule->armed_us = SCHED_NEVER;
+    schedule->can_watch_closely = sysconf(_SC_NPROCESSORS_ONLN) >= CLOSELY_PROCESSORS;
     schedule->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (schedule->timer_fd < 0)
         return error_set_errno(err, VGPU_ERR_IO, "cannot make the scheduler's timer");
+    uv_idle_init(loop, &schedule->closely);
+    schedule->closely.data = schedule;
     uv_poll_init(loop, &schedule->poll, schedule->timer_fd);
     schedule->poll.data = schedule;
     uv_poll_start(&schedule->poll, UV_READABLE, timer_due);
@@ -38,8 +45,25 @@ static void poll_closed(uv_handle_t *handle)
 
 void schedule_fini(struct schedule *schedule)
 {
-    if (schedule->poll.data) /* else schedule_init failed */
-        uv_close((uv_handle_t *)&schedule->poll, poll_closed);
+    if (!schedule->poll.data) /* schedule_init failed */
+        return;
+    uv_close((uv_handle_t *)&schedule->closely, NULL);
+    uv_close((uv_handle_t *)&schedule->poll, poll_closed);
+}
+
+static void watched_closely(uv_idle_t *closely)
+{
+    const struct schedule *schedule = closely->data;
+    if (schedule_now_us() >= schedule->closely_us)
+        uv_idle_stop(closely);
+}
+
+void schedule_watch_closely(struct schedule *schedule)
+{
+    if (!schedule->can_watch_closely)
+        return;
+    schedule->closely_us = schedule_now_us() + CLOSELY_US;
+    uv_idle_start(&schedule->closely, watched_closely);
 }
 
 void schedule_arm(struct schedule *schedule)

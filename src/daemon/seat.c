@@ -119,6 +119,18 @@ static void seat_revoked(void *context, struct sched_vm *vm)
     }
 }
 
+static void seat_prepares(void *context, struct sched_vm *vm)
+{
+    struct seat *seat = seat_of_sched(vm);
+    struct worker *worker;
+    LIST_FOREACH(worker, &seat->workers, in_seat)
+    {
+        if (worker->wants)
+            worker_announce(worker);
+    }
+    schedule_watch_closely(&seat->service->schedule);
+}
+
 static uint64_t worker_gpu_time(const struct worker *worker)
 {
     return atomic_load_explicit(&worker->page->gpu_time_us, memory_order_relaxed);
@@ -141,6 +153,7 @@ const struct sched_actions seat_actions = {
     .grant = seat_granted,
     .tell = seat_told,
     .revoke = seat_revoked,
+    .prepare = seat_prepares,
     .gpu_time = seat_gpu_time,
 };
 

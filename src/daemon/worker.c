@@ -76,6 +76,11 @@ void worker_tell(struct worker *worker, bool contended, enum grant_slice slice)
         page_broken(worker);
 }
 
+void worker_announce(struct worker *worker)
+{
+    grant_page_announce(worker->page, worker->generation);
+}
+
 static void drain_timer_start(struct worker *worker);
 
 static void drain_timed_out(uv_timer_t *timer)

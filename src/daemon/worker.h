@@ -70,6 +70,7 @@ int worker_pid(const struct worker *worker);
 /* The moves on its page. A page found broken kills the worker; it counts as holding until it is reaped. */
 void worker_grant(struct worker *worker, bool contended, enum grant_slice slice);
 void worker_tell(struct worker *worker, bool contended, enum grant_slice slice);
+void worker_announce(struct worker *worker);
 void worker_revoke(struct worker *worker);
 /* After CONTROL_RELEASED: whether the page says so too. */
 bool worker_has_given_back(struct worker *worker);

@@ -503,6 +503,20 @@ static void holders_are_told(struct review *review)
         vm->told = true;
 }
 
+/* Whoever comes next hears of it while the place is made free, so that it loses no time then. */
+static void next_one_prepares(struct review *review)
+{
+    struct candidate list[CANDIDATES_MAX];
+    struct sched_gpu *gpu = review->gpu;
+    bool draining = false;
+    for (const struct sched_vm *vm = gpu->holders; vm; vm = vm->next_holder)
+        draining = draining || vm->state == SCHED_VM_REVOKING;
+    struct sched_vm *next = draining && candidates_now(review, list) ? list[0].vm : NULL;
+    if (next && next != gpu->prepared && review->sched->actions->prepare)
+        review->sched->actions->prepare(review->sched->context, next);
+    gpu->prepared = next;
+}
+
 void deadline_set(struct sched *sched, struct sched_gpu *gpu, uint64_t time_us)
 {
     if (gpu->deadline.queued && gpu->deadline.key == time_us)
@@ -524,5 +538,6 @@ void gpu_review(struct sched *sched, struct sched_gpu *gpu)
     } while (aged_turns_lapse(&review) || background_rises(&review) || somebody_is_granted(&review) ||
              somebody_is_revoked(&review));
     holders_are_told(&review);
+    next_one_prepares(&review);
     deadline_set(sched, gpu, review.due_us);
 }

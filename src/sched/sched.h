@@ -70,10 +70,11 @@ struct sched_gpu {
     uint32_t places;    /* at the front, side by side; 1: the GPU is exclusive */
     uint64_t ageing_us; /* a VM that goes without rises by one class each time this has passed; 0: never */
     uint32_t holder_count;
-    struct sched_vm *holders;  /* HOLDING or REVOKING; NULL: the GPU is free */
-    uint64_t settled_us;       /* up to when the holders' use has been charged */
-    uint64_t aged_next_us;     /* no aged turn begins before */
-    struct heap_node deadline; /* in sched.deadlines while a time is known at which to decide */
+    const struct sched_vm *prepared; /* the one that expects the place which is becoming free; NULL: none */
+    struct sched_vm *holders;        /* HOLDING or REVOKING; NULL: the GPU is free */
+    uint64_t settled_us;             /* up to when the holders' use has been charged */
+    uint64_t aged_next_us;           /* no aged turn begins before */
+    struct heap_node deadline;       /* in sched.deadlines while a time is known at which to decide */
 };
 
 /* One VM on one GPU (a VM with processes on two GPUs is two of these). All fields are the scheduler's;
@@ -110,7 +111,8 @@ struct sched_vm {
 };
 
 /* Decisions. Called from within an event function; they must not call the scheduler. vm->gpu says
- * which GPU, vm->contended and vm->slice what the VM is to be told; none but gpu_time may be NULL. */
+ * which GPU, vm->contended and vm->slice what the VM is to be told; called ones may not be NULL unless they
+ * say so. */
 struct sched_actions {
     /* The VM may use its GPU. contended: others wait, so give back as soon as there is nothing to run. */
     void (*grant)(void *context, struct sched_vm *vm);
@@ -118,6 +120,8 @@ struct sched_actions {
     void (*tell)(void *context, struct sched_vm *vm);
     /* The holder must drain and give back: answered by sched_vm_released or sched_vm_remove. Once a grant. */
     void (*revoke)(void *context, struct sched_vm *vm);
+    /* A place is becoming free that this waiting VM is to have, as things stand. May be NULL. */
+    void (*prepare)(void *context, struct sched_vm *vm);
     /* The GPU time that the VM has used on this GPU, in microseconds; never goes back while it holds. Used is
      * never more than held. NULL: what it held it has used. */
     uint64_t (*gpu_time)(void *context, const struct sched_vm *vm);

@@ -20,6 +20,10 @@
  * drains; the worker's watching thread follows as soon as it can. A worker that cannot set time slices leaves
  * it alone, and the daemon, which has not heard CONTROL_SLICES from it, puts no other VM beside it.
  *
+ * A worker that waits may be told that its grant is near, while another one drains: NONE becomes NONE with
+ * GRANT_NEAR, which changes nothing but that its lanes may look for the grant instead of sleeping. It may not
+ * come true.
+ *
  * A message can cross a change of the page on its way, so each names the generation it speaks of and counts
  * only while that is still the page's:
  *
@@ -44,6 +48,7 @@
 #define VGPU_WIRE_GRANT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define GRANT_PAGE_BYTES 4096
@@ -63,13 +68,16 @@ enum grant_slice {
     GRANT_SLICE_LONG = 2,  /* longer than any request: goes first, and is not put off */
 };
 
+/* In the place of the slice, of GRANT_NONE. */
+#define GRANT_NEAR GRANT_SLICE_SHORT
+
 #define GRANT_STATE_BITS      2u
 #define GRANT_STATE_MASK      3u
 #define GRANT_SLICE_BITS      2u
 #define GRANT_SLICE_MASK      3u
 #define GRANT_GENERATION_MASK (UINT32_MAX >> (GRANT_STATE_BITS + GRANT_SLICE_BITS))
 
-/* GRANT_NONE has no slice: GRANT_SLICE_EQUAL stands in its place. */
+/* GRANT_NONE has no slice: GRANT_SLICE_EQUAL stands in its place, or GRANT_NEAR. */
 static inline uint32_t grant_word_sliced(uint32_t generation, enum grant_slice slice, enum grant_state state)
 {
     return generation << (GRANT_STATE_BITS + GRANT_SLICE_BITS) | (uint32_t)slice << GRANT_STATE_BITS |
@@ -90,6 +98,10 @@ static inline enum grant_slice grant_word_slice(uint32_t word)
 static inline uint32_t grant_word_generation(uint32_t word)
 {
     return word >> (GRANT_STATE_BITS + GRANT_SLICE_BITS);
+}
+static inline bool grant_word_is_near(uint32_t word)
+{
+    return grant_word_state(word) == GRANT_NONE && grant_word_slice(word) == GRANT_NEAR;
 }
 /* The same grant in another state. */
 static inline uint32_t grant_word_in_state(uint32_t word, enum grant_state state)

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "driver_api.h"
 #include "wire/futex.h"
+#include "wire/lane.h"
 #include "worker/gpu_time.h"
 #include "worker/handle_map.h"
 #include "worker/meeting.h"
@@ -31,6 +32,7 @@ static struct {
     pthread_mutex_t lock; /* over passes, want_sent, and the order of messages on the control socket */
     struct gate_pass *passes;
     bool want_sent;              /* since the last NONE */
+    bool may_look;               /* there are processors enough to wait without sleeping */
     atomic_bool watching_seldom; /* the watching thread may sleep for long */
     pthread_mutex_t contexts;    /* no context ends while it is held */
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .contexts = PTHREAD_MUTEX_INITIALIZER};
@@ -57,6 +59,20 @@ static void say(enum control_type type, uint32_t generation, uint64_t value)
         _exit(0); /* the daemon is gone, and with it the right to use the GPU */
 }
 
+/* The grant is near: looks for it, for as long as a drain should last, before it sleeps; on a machine that
+ * has few processors it sleeps at once. */
+#define NEAR_NS         2000000ull
+#define NEAR_PROCESSORS 4
+
+static void look_for_grant(uint32_t near)
+{
+    uint64_t end_ns = clock_monotonic_ns() + NEAR_NS;
+    while (word_now() == near && clock_monotonic_ns() < end_ns) {
+        for (int i = 0; i < 20; i++)
+            lane_pause();
+    }
+}
+
 /* Asks for the grant if nobody has, and sleeps until the word changes. */
 static void wait_for_grant(void)
 {
@@ -67,6 +83,8 @@ static void wait_for_grant(void)
         say(CONTROL_WANT, grant_word_generation(word), 0);
     }
     pthread_mutex_unlock(&gate.lock);
+    if (grant_word_is_near(word) && gate.may_look)
+        look_for_grant(word);
     if (!word_open(word))
         futex_wait(&gate_page->word, word, 0);
 }
@@ -278,6 +296,7 @@ bool gate_open(int grant_fd, int control_fd)
     close(grant_fd);
     gate_page = page;
     gate.control = control_fd;
+    gate.may_look = sysconf(_SC_NPROCESSORS_ONLN) >= NEAR_PROCESSORS;
     pthread_t thread;
     errno = pthread_create(&thread, NULL, watch_grant, NULL);
     return errno == 0 && time_slice_open(page, say_slices);

@@ -86,6 +86,20 @@ static void a_slice_comes_with_the_grant_and_stays_until_it_ends(void **state)
     assert_true(grant_page_is_given_back(&page, 3));
 }
 
+static void a_near_grant_is_announced_to_who_waits(void **state)
+{
+    uint32_t generation = 3;
+    say(3, GRANT_NONE);
+    grant_page_announce(&page, 3);
+    assert_true(grant_word_is_near(atomic_load(&page.word)));
+    assert_int_equal(grant_word_generation(atomic_load(&page.word)), 3);
+    assert_int_equal(grant_page_grant(&page, &generation, false, GRANT_SLICE_SHORT), GRANT_MOVED);
+    assert_false(grant_word_is_near(atomic_load(&page.word)));
+    uint32_t held = atomic_load(&page.word);
+    grant_page_announce(&page, 4); /* too late: it has come */
+    assert_int_equal(atomic_load(&page.word), held);
+}
+
 static void a_grant_can_be_revoked(void **state)
 {
     say(3, GRANT_HELD);
@@ -150,6 +164,7 @@ int main(void)
         cmocka_unit_test(nothing_is_granted_on_a_page_in_use),
         cmocka_unit_test(a_holder_is_told_who_waits),
         cmocka_unit_test(a_slice_comes_with_the_grant_and_stays_until_it_ends),
+        cmocka_unit_test(a_near_grant_is_announced_to_who_waits),
         cmocka_unit_test(a_grant_can_be_revoked),
         cmocka_unit_test(what_was_given_back_stays_given_back),
         cmocka_unit_test(a_worker_may_close_its_own_gate),

@@ -18,6 +18,7 @@ struct fixture {
     struct sched_vm low, low2, medium, high, high2;
     uint64_t meters[5];
     unsigned grants, tells, revokes;
+    const struct sched_vm *prepared;
 };
 
 static void on_grant(void *context, struct sched_vm *vm)
@@ -32,13 +33,17 @@ static void on_revoke(void *context, struct sched_vm *vm)
 {
     ((struct fixture *)context)->revokes++;
 }
+static void on_prepare(void *context, struct sched_vm *vm)
+{
+    ((struct fixture *)context)->prepared = vm;
+}
 static uint64_t on_gpu_time(void *context, const struct sched_vm *vm)
 {
     const struct fixture *f = context;
     return vm >= &f->low && vm <= &f->high2 ? f->meters[vm - &f->low] : f->sched.now_us;
 }
 static const struct sched_actions actions = {
-    .grant = on_grant, .tell = on_tell, .revoke = on_revoke, .gpu_time = on_gpu_time};
+    .grant = on_grant, .tell = on_tell, .revoke = on_revoke, .prepare = on_prepare, .gpu_time = on_gpu_time};
 
 static void start_with(struct fixture *f, struct sched_config config)
 {
@@ -189,6 +194,17 @@ static void equals_at_the_front_take_turns(void **state)
     sched_vm_released(&f.sched, &f.high, QUANTUM + 1);
     expect_place(&f.high2, FRONT);
     expect_place(&f.low, BACKGROUND); /* all the time */
+}
+
+static void who_comes_next_hears_of_it_while_the_place_is_made_free(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_vm_want(&f.sched, &f.high, 0);
+    sched_vm_want(&f.sched, &f.high2, 1);
+    assert_null(f.prepared);
+    sched_advance(&f.sched, QUANTUM);
+    assert_ptr_equal(f.prepared, &f.high2);
 }
 
 static void who_cannot_be_preempted_runs_alone(void **state)
@@ -414,6 +430,7 @@ int main(void)
         cmocka_unit_test(a_third_class_takes_the_background),
         cmocka_unit_test(a_higher_class_does_not_wait_for_two_below_it),
         cmocka_unit_test(equals_at_the_front_take_turns),
+        cmocka_unit_test(who_comes_next_hears_of_it_while_the_place_is_made_free),
         cmocka_unit_test(who_cannot_be_preempted_runs_alone),
         cmocka_unit_test(who_turns_out_not_to_follow_leaves_the_background),
         cmocka_unit_test(an_aged_vm_comes_to_the_front_for_a_quantum),

@@ -290,6 +290,13 @@ struct vgpu_live_waiting {
     uint64_t waiting_us;
 };
 
+/* Of durations: what so many of 100 did not exceed. Not known before the first; at most 7% above the true
+ * value. */
+struct vgpu_percentiles {
+    struct vgpu_optional p50_us, p95_us, p99_us;
+};
+
+/* Counted since the daemon started. What a daemon of an older version does not tell is not known. */
 struct vgpu_live_gpu {
     int32_t gpu_id;
     char gpu_uuid[VGPU_GPU_UUID_BYTES];
@@ -298,22 +305,37 @@ struct vgpu_live_gpu {
     uint64_t generation;               /* grants of this GPU since the daemon started */
     struct vgpu_live_waiting *waiting; /* first to be served first */
     size_t waiting_count;
+    char background[VGPU_VM_UUID_BYTES]; /* vm_uuid of who runs in the gaps that the holder leaves; empty:
+                                            nobody */
+    char preemption[32];               /* "hardware time slices" or "drain": how a higher class gets it from a
+                                        * lower; empty: no worker has told yet */
+    struct vgpu_optional places;       /* VMs that may hold it side by side */
+    struct vgpu_optional handovers;    /* grants to another VM than the one before */
+    struct vgpu_optional preemptions;  /* grants that ended because they were revoked */
+    struct vgpu_optional wait_us;      /* that all its grants were waited for */
+    struct vgpu_optional ended_grants; /* that have ended, and how long these lasted */
+    struct vgpu_optional ended_hold_us;
+    struct vgpu_percentiles wait, hold;
 };
 
-/* Counted since the daemon started. */
 struct vgpu_live_vm {
     char vm_uuid[VGPU_VM_UUID_BYTES];
     uint32_t processes; /* guest processes connected now */
     uint64_t grants;
-    uint64_t wait_us;             /* time spent waiting for a grant, in all */
-    uint64_t hold_us;             /* time spent holding one, in all */
-    uint64_t calls;               /* calls executed */
-    uint64_t gpu_calls;           /* of these, calls that put work on the GPU */
-    uint64_t device_memory_bytes; /* held now */
-    /* Of how long its grants were waited for: the median, and what 99 of 100 waits did not exceed. Not known
-     * before the first grant; at most 7% above the true value. */
-    struct vgpu_optional wait_p50_us;
-    struct vgpu_optional wait_p99_us;
+    uint64_t wait_us;                         /* time spent waiting for a grant, in all */
+    uint64_t hold_us;                         /* time spent holding one, in all */
+    uint64_t calls;                           /* calls executed */
+    uint64_t gpu_calls;                       /* of these, calls that put work on the GPU */
+    uint64_t device_memory_bytes;             /* held now */
+    struct vgpu_optional waiting;             /* GPUs that it waits for now */
+    struct vgpu_optional gpu_time_us;         /* that it has had work on a GPU */
+    struct vgpu_optional preemptions;         /* grants that ended because they were revoked */
+    struct vgpu_optional timeouts;            /* guest processes ended by the execution time limit */
+    struct vgpu_optional limited_calls;       /* calls that were held up by its rate limits */
+    struct vgpu_optional limited_us;          /* for so long */
+    struct vgpu_optional refused_allocations; /* over its device memory limit */
+    struct vgpu_optional faults;              /* see docs/vgpud.md */
+    struct vgpu_percentiles wait, hold;       /* of its grants; holds of those that have ended */
 };
 
 struct vgpu_live {

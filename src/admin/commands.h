@@ -18,6 +18,9 @@ command_run run_set_limits, run_show_limits;
 extern const struct table_layout limit_table;
 /* quarantine_commands.c */
 command_run run_quarantine, run_release;
+/* metrics_commands.c */
+command_run run_metrics;
+extern const struct table_layout vm_metrics_table, gpu_metrics_table;
 /* vm_scan_commands.c; the second is register-vm's */
 command_run run_scan_vms, run_register_all_unregistered;
 /* doctor_command.c */

@@ -102,8 +102,8 @@ static void fill_rates(struct dashboard_vm *vm, const struct dashboard_vm *befor
     vm->live = true;
     vm->processes = now->processes;
     vm->memory_bytes = now->device_memory_bytes;
-    vm->wait_p50_us = now->wait_p50_us;
-    vm->wait_p99_us = now->wait_p99_us;
+    vm->wait_p50_us = now->wait.p50_us;
+    vm->wait_p99_us = now->wait.p99_us;
     vm->calls = now->calls;
     vm->hold_us = now->hold_us;
     vm->state = now->processes > 0 ? VM_STATE_IDLE : VM_STATE_NONE;

@@ -172,18 +172,24 @@ json_t *document_queue(const struct vgpu_snapshot *snapshot, const struct vgpu_l
                       vgpu_priority_name(waits->priority), "waiting_us", (json_int_t)waits->waiting_us);
         append(&waiting, one);
     }
-    return json_pack("{s:I, s:o, s:I, s:o, s:o}", "gpu_id", (json_int_t)gpu->gpu_id, "gpu_uuid",
+    return json_pack("{s:I, s:o, s:I, s:o, s:o, s:o, s:o}", "gpu_id", (json_int_t)gpu->gpu_id, "gpu_uuid",
                      document_text(gpu->gpu_uuid), "grants", (json_int_t)gpu->generation, "holder", holder,
-                     "waiting", waiting);
+                     "waiting", waiting, "background", document_text(gpu->background), "preemption",
+                     document_text(gpu->preemption));
 }
 
 json_t *document_activity(const struct vgpu_live_vm *vm)
 {
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "vm_uuid", document_text(vm->vm_uuid),
-                     "processes", (json_int_t)vm->processes, "grants", (json_int_t)vm->grants, "wait_us",
-                     (json_int_t)vm->wait_us, "hold_us", (json_int_t)vm->hold_us, "calls",
-                     (json_int_t)vm->calls, "gpu_calls", (json_int_t)vm->gpu_calls, "device_memory_bytes",
-                     (json_int_t)vm->device_memory_bytes);
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vm_uuid",
+                     document_text(vm->vm_uuid), "processes", (json_int_t)vm->processes, "grants",
+                     (json_int_t)vm->grants, "wait_us", (json_int_t)vm->wait_us, "hold_us",
+                     (json_int_t)vm->hold_us, "calls", (json_int_t)vm->calls, "gpu_calls",
+                     (json_int_t)vm->gpu_calls, "device_memory_bytes", (json_int_t)vm->device_memory_bytes,
+                     "gpu_time_us", document_optional(vm->gpu_time_us), "preemptions",
+                     document_optional(vm->preemptions), "timeouts", document_optional(vm->timeouts),
+                     "limited_calls", document_optional(vm->limited_calls), "limited_us",
+                     document_optional(vm->limited_us), "refused_allocations",
+                     document_optional(vm->refused_allocations), "faults", document_optional(vm->faults));
 }
 
 json_t *document_daemon(const struct vgpu_live *live)

@@ -84,6 +84,7 @@ const struct option_spec option_catalogue[OPTION_COUNT] = {
                         .type = OPTION_TYPE_FLAG,
                         .help = "the changes of the configuration"},
     [OPTION_GRANTS] = {.name = "grants", .type = OPTION_TYPE_FLAG, .help = "the grants of GPUs"},
+    [OPTION_GPUS] = {.name = "gpus", .type = OPTION_TYPE_FLAG, .help = "of GPUs in place of VMs"},
     [OPTION_DRY_RUN] = {.name = "dry-run",
                         .type = OPTION_TYPE_FLAG,
                         .help = "show what would change, and change nothing"},

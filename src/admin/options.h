@@ -26,6 +26,7 @@ enum option_id {
     OPTION_SINCE,
     OPTION_CHANGES,
     OPTION_GRANTS,
+    OPTION_GPUS,
     OPTION_DRY_RUN,
     OPTION_REASON,
     /* Limits, in the order of enum vgpu_limit. */

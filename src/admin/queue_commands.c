@@ -35,6 +35,20 @@ static void add_queue_row(struct table *table, const struct vgpu_snapshot *snaps
     table_add(table, vm_uuid != NULL ? format_duration(text, for_us) : NULL);
 }
 
+/* Who runs in the gaps that the holder leaves; since when is not told. */
+static void add_background(struct table *table, const struct vgpu_snapshot *snapshot,
+                           const struct vgpu_live_gpu *gpu)
+{
+    const struct vgpu_vm *vm = snapshot_find_vm(snapshot, gpu->background);
+    table_addf(table, "%" PRId32, gpu->gpu_id);
+    table_add(table, "beside");
+    table_add(table, queue_vm_name(snapshot, gpu->background));
+    table_add(table, gpu->background);
+    table_add(table, vm != NULL ? vgpu_priority_name(vm->priority) : NULL);
+    table_add(table, NULL);
+    table_add(table, NULL);
+}
+
 static void add_queue(struct table *table, const struct vgpu_snapshot *snapshot,
                       const struct vgpu_live_gpu *gpu)
 {
@@ -45,6 +59,8 @@ static void add_queue(struct table *table, const struct vgpu_snapshot *snapshot,
         add_queue_row(table, snapshot, gpu->gpu_id, "holds", gpu->holder,
                       vm != NULL ? vgpu_priority_name(vm->priority) : NULL, gpu->held_us);
     }
+    if (gpu->background[0] != '\0')
+        add_background(table, snapshot, gpu);
     for (size_t i = 0; i < gpu->waiting_count; i++) {
         const struct vgpu_live_waiting *waiting = &gpu->waiting[i];
         add_queue_row(table, snapshot, gpu->gpu_id, "waits", waiting->vm_uuid,

@@ -58,9 +58,15 @@ void queue_print_lines(FILE *out, size_t width, const struct vgpu_snapshot *snap
         const struct vgpu_live_gpu *gpu = &live->gpus[i];
         char piece[PIECE_BYTES];
         struct text_flow flow = {.out = out, .width = width, .indent = 2};
-        snprintf(piece, sizeof piece, "GPU %" PRId32 ":", gpu->gpu_id);
+        const char *preemption = gpu->preemption;
+        snprintf(piece, sizeof piece, "GPU %" PRId32 "%s%s%s:", gpu->gpu_id,
+                 preemption[0] != '\0' ? " (" : "", preemption, preemption[0] != '\0' ? ")" : "");
         text_flow_put(&flow, piece);
         print_holder(&flow, snapshot, gpu);
+        if (gpu->background[0] != '\0') {
+            snprintf(piece, sizeof piece, " %s in the background;", queue_vm_name(snapshot, gpu->background));
+            text_flow_put(&flow, piece);
+        }
         print_waiting(&flow, snapshot, gpu);
         fputc('\n', out);
     }

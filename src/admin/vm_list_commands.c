@@ -121,6 +121,21 @@ static const struct vgpu_live_vm *find_live(const struct vgpu_live *live, const 
     return NULL;
 }
 
+/* "  Limited Calls: 12", ...: what is not 0. */
+static void print_troubles(FILE *out, const struct vgpu_live_vm *vm)
+{
+    const struct {
+        const char *label;
+        struct vgpu_optional count;
+    } troubles[] = {{"Limited Calls", vm->limited_calls},
+                    {"Refused Allocations", vm->refused_allocations},
+                    {"Timeouts", vm->timeouts},
+                    {"Faults", vm->faults}};
+    for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++)
+        if (troubles[i].count.known && troubles[i].count.value > 0)
+            fprintf(out, "  %s: %" PRId64 "\n", troubles[i].label, troubles[i].count.value);
+}
+
 /* What the VM has done since the daemon started, where there is a daemon; why says why there is none. */
 static void print_activity(FILE *out, const struct vgpu_live *live, const struct vgpu_error *why,
                            const char *vm_uuid)
@@ -139,6 +154,9 @@ static void print_activity(FILE *out, const struct vgpu_live *live, const struct
         fprintf(out, "  Grants: %" PRIu64 " (waited %s, held %s in all)\n", found->grants,
                 format_duration(waited, found->wait_us), format_duration(held, found->hold_us));
         fprintf(out, "  Calls: %" PRIu64 " (%" PRIu64 " of them GPU work)\n", found->calls, found->gpu_calls);
+        if (found->gpu_time_us.known)
+            fprintf(out, "  GPU Time: %s\n", format_duration(waited, (uint64_t)found->gpu_time_us.value));
+        print_troubles(out, found);
         fprintf(out, "  Device Memory: %s\n",
                 format_memory(held, (found->device_memory_bytes + (1u << 20) - 1) >> 20));
     }

@@ -34,6 +34,24 @@ void histogram_add(struct histogram *histogram, uint64_t value)
     }
 }
 
+void histogram_merge(struct histogram *histogram, const struct histogram *other)
+{
+    for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+        uint64_t sum = (uint64_t)histogram->counts[bucket] + other->counts[bucket];
+        histogram->counts[bucket] = sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
+    }
+    histogram->total += other->total;
+}
+
+uint64_t histogram_count_below(const struct histogram *histogram, uint64_t bound)
+{
+    uint64_t count = 0;
+    size_t end = bucket_of(bound);
+    for (size_t bucket = 0; bucket < end; bucket++)
+        count += histogram->counts[bucket];
+    return count;
+}
+
 bool histogram_percentile(const struct histogram *histogram, unsigned percent, uint64_t *value)
 {
     if (histogram->total == 0)

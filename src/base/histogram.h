@@ -20,6 +20,12 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 
+/* Adds all values of another one. */
+void histogram_merge(struct histogram *histogram, const struct histogram *other);
+
+/* How many values are below `bound`, a power of two. */
+uint64_t histogram_count_below(const struct histogram *histogram, uint64_t bound);
+
 /* A value that `percent` (1..100) of 100 values do not exceed. False when there are none yet. */
 bool histogram_percentile(const struct histogram *histogram, unsigned percent, uint64_t *value);
 

@@ -1,9 +1,11 @@
 #include "daemon/admin_state.h"
 
+#include "daemon/metrics.h"
 #include "daemon/seat.h"
 #include "daemon/worker.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,52 +85,80 @@ static json_t *gpu_entry(const struct admin_state_source *source, const struct g
 
 /* ---- VMs ---- */
 
-/* With what its living processes have counted, and what lasts now. */
-static struct vm_totals vm_sum(const struct vm *vm, uint64_t now_us, uint64_t *device_memory_bytes)
-{
-    struct vm_totals sum = vm->totals;
-    const struct seat *seat;
-    const struct worker *worker;
-    *device_memory_bytes = 0;
-    LIST_FOREACH(seat, &vm->seats, in_vm)
-    {
-        if (sched_vm_holds(&seat->sched))
-            sum.hold_us += now_us - seat->sched.granted_us;
-        if (seat->sched.state == SCHED_VM_WAITING)
-            sum.wait_us += now_us - seat->asked_us;
-        LIST_FOREACH(worker, &seat->workers, in_seat)
-        {
-            struct grant_page *page = worker->page;
-            sum.calls += atomic_load_explicit(&page->calls, memory_order_relaxed);
-            sum.gpu_calls += atomic_load_explicit(&page->gpu_calls, memory_order_relaxed);
-            *device_memory_bytes += atomic_load_explicit(&page->device_memory_bytes, memory_order_relaxed);
-        }
-    }
-    return sum;
-}
-
 /* A worker's counters are whatever it wrote; the protocol's integers are below 2^63. */
 static json_int_t bounded(uint64_t value)
 {
     return value <= INT64_MAX ? (json_int_t)value : INT64_MAX;
 }
 
-static json_t *wait_percentile(const struct vm *vm, unsigned percent)
+static void set_percentiles(json_t *object, const char *what, const struct metrics_percentiles *values)
 {
-    uint64_t value_us;
-    return histogram_percentile(&vm->waits, percent, &value_us) ? json_integer(bounded(value_us))
-                                                                : json_null();
+    static const char *const names[] = {"p50", "p95", "p99"};
+    const uint64_t numbers[] = {values->p50_us, values->p95_us, values->p99_us};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s_%s_us", what, names[i]);
+        json_object_set_new(object, name, values->known ? json_integer(bounded(numbers[i])) : json_null());
+    }
 }
 
 static json_t *vm_entry(const struct vm *vm, uint64_t now_us)
 {
-    uint64_t memory_bytes;
-    struct vm_totals sum = vm_sum(vm, now_us, &memory_bytes);
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "vm_uuid", vm->info.vm_uuid,
-                     "processes", (json_int_t)vm->process_count, "grants", bounded(sum.grants), "wait_us",
-                     bounded(sum.wait_us), "hold_us", bounded(sum.hold_us), "calls", bounded(sum.calls),
-                     "gpu_calls", bounded(sum.gpu_calls), "device_memory_bytes", bounded(memory_bytes),
-                     "wait_p50_us", wait_percentile(vm, 50), "wait_p99_us", wait_percentile(vm, 99));
+    struct vm_metrics metrics;
+    metrics_of_vm(vm, now_us, &metrics);
+    const struct vm_totals *totals = &metrics.totals;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counts[] = {{"processes", metrics.processes},
+                  {"waiting", metrics.waiting},
+                  {"grants", totals->grants},
+                  {"wait_us", totals->wait_us},
+                  {"hold_us", totals->hold_us},
+                  {"calls", totals->calls},
+                  {"gpu_calls", totals->gpu_calls},
+                  {"gpu_time_us", totals->gpu_time_us},
+                  {"device_memory_bytes", metrics.device_memory_bytes},
+                  {"preemptions", totals->preemptions},
+                  {"timeouts", metrics.timeouts},
+                  {"limited_calls", metrics.limited_calls},
+                  {"limited_us", metrics.limited_us},
+                  {"refused_allocations", metrics.refused_allocations},
+                  {"faults", totals->faults}};
+    json_t *object = json_pack("{s:s}", "vm_uuid", vm->info.vm_uuid);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        json_object_set_new(object, counts[i].name, json_integer(bounded(counts[i].value)));
+    set_percentiles(object, "wait", &metrics.wait);
+    set_percentiles(object, "hold", &metrics.hold);
+    return object;
+}
+
+/* Of the GPU's grants to VMs of all classes. */
+static json_t *gpu_with_metrics(json_t *object, const struct gpu *gpu)
+{
+    static const char *const preemption[] = {[METRICS_PREEMPTION_UNKNOWN] = NULL,
+                                             [METRICS_PREEMPTION_DRAIN] = "drain",
+                                             [METRICS_PREEMPTION_SLICES] = "hardware time slices"};
+    struct timing sum = {.waited_us = 0};
+    for (int class = 0; class < SCHED_CLASS_COUNT; class ++) {
+        histogram_merge(&sum.waits, &gpu->timing[class].waits);
+        histogram_merge(&sum.holds, &gpu->timing[class].holds);
+        sum.waited_us += gpu->timing[class].waited_us;
+        sum.held_us += gpu->timing[class].held_us;
+    }
+    const struct metrics_percentiles waits = metrics_percentiles_of(&sum.waits);
+    const struct metrics_percentiles holds = metrics_percentiles_of(&sum.holds);
+    const char *mode = preemption[metrics_preemption_of(gpu)];
+    json_object_set_new(object, "handovers", json_integer(bounded(gpu->handovers)));
+    json_object_set_new(object, "preemptions", json_integer(bounded(gpu->preemptions)));
+    json_object_set_new(object, "waited_us", json_integer(bounded(sum.waited_us)));
+    json_object_set_new(object, "ended_hold_us", json_integer(bounded(sum.held_us)));
+    json_object_set_new(object, "ended_grants", json_integer(bounded(sum.holds.total)));
+    json_object_set_new(object, "places", json_integer(gpu->policy.places));
+    json_object_set_new(object, "preemption", mode ? json_string(mode) : json_null());
+    set_percentiles(object, "wait", &waits);
+    set_percentiles(object, "hold", &holds);
+    return object;
 }
 
 char *admin_state_line(const struct admin_state_source *source)
@@ -139,7 +169,7 @@ char *admin_state_line(const struct admin_state_source *source)
     for (size_t i = 0; i < source->host->gpu_count; i++) {
         const struct gpu *gpu = source->host->gpus[i];
         if (gpu->online || !LIST_EMPTY(&gpu->seats))
-            json_array_append_new(gpus, gpu_entry(source, gpu, now_us));
+            json_array_append_new(gpus, gpu_with_metrics(gpu_entry(source, gpu, now_us), gpu));
     }
     for (size_t i = 0; i < source->host->vm_count; i++) {
         if (source->host->vms[i]->has_been_used)

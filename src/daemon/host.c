@@ -157,6 +157,10 @@ enum vgpu_status vm_open_page(struct vm *vm, struct vgpu_error *err)
 {
     if (vm->page)
         return VGPU_OK;
+    if (!vm->timing)
+        vm->timing = calloc(1, sizeof *vm->timing);
+    if (!vm->timing)
+        return error_set(err, VGPU_ERR_MEMORY, "out of memory");
     enum vgpu_status status = vm_page_create(&vm->page, &vm->page_fd, err);
     if (status == VGPU_OK)
         vm_page_set_limits(vm->page, &vm->policy.page);
@@ -177,6 +181,7 @@ void vm_destroy(struct vm *vm)
         close(vm->page_fd);
     vm_page_destroy(vm->page);
     fault_log_fini(&vm->faults);
+    free(vm->timing);
     free(vm);
 }
 

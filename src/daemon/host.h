@@ -18,6 +18,12 @@ struct worker;
 LIST_HEAD(seat_list, seat);
 LIST_HEAD(spare_list, worker);
 
+/* How long grants were waited for, and how long those that have ended lasted; in microseconds. */
+struct timing {
+    struct histogram waits, holds;
+    uint64_t waited_us, held_us; /* in all */
+};
+
 struct gpu {
     struct sched_gpu sched;
     int32_t gpu_id;
@@ -25,7 +31,12 @@ struct gpu {
     char reason[VGPU_REASON_BYTES]; /* why it is not online */
     bool online;
     struct gpu_policy policy;
-    uint64_t grants;        /* since the daemon started */
+    /* Since the daemon started. */
+    uint64_t grants;
+    uint64_t handovers;    /* grants to another VM than the one before */
+    uint64_t preemptions;  /* grants that ended because they were revoked */
+    const void *latest_vm; /* that was granted; for comparing only */
+    struct timing timing[SCHED_CLASS_COUNT];
     struct seat_list seats; /* of VMs with guest processes on it */
     struct {
         struct spare_list list; /* workers that wait for a guest */
@@ -42,7 +53,9 @@ struct vm_totals {
     uint64_t hold_us;
     uint64_t calls;
     uint64_t gpu_calls;
-    uint64_t faults; /* see guard.h */
+    uint64_t gpu_time_us;
+    uint64_t preemptions; /* grants that ended because they were revoked */
+    uint64_t faults;      /* see guard.h */
 };
 
 struct arrival;
@@ -62,7 +75,7 @@ struct vm {
     struct fault_log faults;
     bool sentenced; /* in quarantine, and the database does not say so yet */
     struct vm_totals totals;
-    struct histogram waits;       /* for each grant, in microseconds */
+    struct timing *timing;        /* from its first guest process on; NULL before */
     struct arrival_list arrivals; /* guest processes that wait for a worker to be started for them */
     unsigned arrival_count;
     TAILQ_ENTRY(vm) in_arrivals; /* while there is one */
@@ -101,7 +114,8 @@ void host_fini(struct host *host);
 struct vm *host_find_vm(const struct host *host, const char *vm_uuid);
 struct vm *host_find_vm_by_cid(const struct host *host, uint32_t vsock_cid);
 
-/* Makes the VM's page, with its limits, if there is none yet. */
+/* Makes what a VM with guest processes needs, its page with its limits and its timing, if there is none yet.
+ */
 enum vgpu_status vm_open_page(struct vm *vm, struct vgpu_error *err);
 static inline bool vm_is_quarantined(const struct vm *vm)
 {

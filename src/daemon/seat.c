@@ -2,10 +2,12 @@
 
 #include "base/log.h"
 #include "daemon/grant_log.h"
+#include "daemon/metrics.h"
 #include "daemon/worker.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct seat *seat_of_sched(struct sched_vm *vm)
 {
@@ -86,10 +88,7 @@ static void seat_granted(void *context, struct sched_vm *vm)
     struct worker *worker;
     seat->granted_asked_us = seat->asked_us;
     seat->asked_us = SCHED_NEVER;
-    seat->vm->totals.grants++;
-    seat->vm->totals.wait_us += vm->granted_us - seat->granted_asked_us;
-    histogram_add(&seat->vm->waits, vm->granted_us - seat->granted_asked_us);
-    seat->gpu->grants++;
+    metrics_granted(seat->vm, seat->gpu, vm->granted_us - seat->granted_asked_us);
     LIST_FOREACH(worker, &seat->workers, in_seat)
     {
         if (worker->wants)
@@ -208,7 +207,7 @@ void seat_worker_wants(struct worker *worker, uint32_t generation)
 static void grant_over(struct seat *seat, const char *reason)
 {
     uint64_t now_us = schedule_now_us();
-    seat->vm->totals.hold_us += now_us - seat->sched.granted_us;
+    metrics_gave_back(seat->vm, seat->gpu, now_us - seat->sched.granted_us, strcmp(reason, "revoked") == 0);
     grant_log_add(seat->service->grant_log, &(struct grant_log_entry){.vm = &seat->vm->info,
                                                                       .gpu_id = seat->gpu->gpu_id,
                                                                       .asked_us = seat->granted_asked_us,

@@ -312,6 +312,7 @@ static void totals_add(struct vm *vm, const struct grant_page *page)
     vm_page_release_memory(vm->page, atomic_load_explicit(&page->device_memory_bytes, memory_order_relaxed));
     vm->totals.calls += atomic_load_explicit(&page->calls, memory_order_relaxed);
     vm->totals.gpu_calls += atomic_load_explicit(&page->gpu_calls, memory_order_relaxed);
+    vm->totals.gpu_time_us += atomic_load_explicit(&page->gpu_time_us, memory_order_relaxed);
 }
 
 /* A spare may die in the moment in which it is given a guest: who finds the connection untouched takes it. */

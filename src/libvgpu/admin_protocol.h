@@ -21,9 +21,13 @@
  *              "waiting": [{"vm_uuid": "def456", "priority": 1, "waiting_us": 300}]}],   next one first
  *    "vms": [{"vm_uuid": "abc123", "processes": 2, "grants": 17, "wait_us": 90000, "hold_us": 70000,
  *             "calls": 123456, "gpu_calls": 1000, "device_memory_bytes": 1048576,
- *             "wait_p50_us": 300, "wait_p99_us": 2100}]}     of its grants; null before the first
- *   gpus: the GPUs that the daemon serves. vms: registered VMs that have had a guest process since it
- * started.
+ *             "wait_p50_us": 300, "wait_p95_us": 900, "wait_p99_us": 2100,     of its grants; null before the
+ * first "hold_p50_us": 300, "hold_p95_us": 900, "hold_p99_us": 2100,     of those that have ended "waiting":
+ * 1, "gpu_time_us": 60000, "preemptions": 3, "timeouts": 0, "limited_calls": 0, "limited_us": 0,
+ * "refused_allocations": 0, "faults": 0}]} Of a GPU besides: "background": vm_uuid or null; "preemption":
+ * "hardware time slices", "drain" or null: not known; "places", "handovers", "preemptions", "waited_us",
+ * "ended_grants", "ended_hold_us", and wait_ and hold_ as of VMs. gpus: the GPUs that the daemon serves. vms:
+ * registered VMs that have had a guest process since it started.
  *
  * op "reload": read the configuration database now. Answered when it acts: sockets of new VMs are there,
  *   those of removed ones are gone, assignments hold.

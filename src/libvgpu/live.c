@@ -66,6 +66,41 @@ static bool read_waiting(const json_t *object, struct vgpu_live_waiting *waiting
     return !reader.wrong && priority < VGPU_PRIORITY_COUNT;
 }
 
+/* null, and a daemon of before this member: not known. */
+static struct vgpu_optional read_optional(struct reader *reader, const char *name)
+{
+    const json_t *value = json_object_get(reader->object, name);
+    struct vgpu_optional optional = {.known = json_is_integer(value)};
+    if (value != NULL && !optional.known && !json_is_null(value))
+        reader->wrong = true;
+    if (optional.known)
+        optional.value = json_integer_value(value);
+    return optional;
+}
+
+/* Likewise: "". */
+static void read_optional_text(struct reader *reader, const char *name, char *text, size_t size)
+{
+    if (json_object_get(reader->object, name) != NULL)
+        read_text(reader, name, text, size);
+}
+
+/* "wait_p50_us" and so on. */
+static struct vgpu_percentiles read_percentiles(struct reader *reader, const char *what)
+{
+    struct vgpu_percentiles read = {.p50_us = {.known = false}};
+    const struct {
+        const char *name;
+        struct vgpu_optional *value;
+    } members[] = {{"p50", &read.p50_us}, {"p95", &read.p95_us}, {"p99", &read.p99_us}};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s_%s_us", what, members[i].name);
+        *members[i].value = read_optional(reader, name);
+    }
+    return read;
+}
+
 static bool read_gpu(const json_t *object, struct vgpu_live_gpu *gpu)
 {
     struct reader reader = {.object = object};
@@ -79,19 +114,17 @@ static bool read_gpu(const json_t *object, struct vgpu_live_gpu *gpu)
     gpu->waiting = read_list(&reader, "waiting", &waiting, &gpu->waiting_count, sizeof *gpu->waiting);
     for (size_t i = 0; i < gpu->waiting_count; i++)
         reader.wrong |= !read_waiting(json_array_get(waiting, i), &gpu->waiting[i]);
+    read_optional_text(&reader, "background", gpu->background, sizeof gpu->background);
+    read_optional_text(&reader, "preemption", gpu->preemption, sizeof gpu->preemption);
+    gpu->places = read_optional(&reader, "places");
+    gpu->handovers = read_optional(&reader, "handovers");
+    gpu->preemptions = read_optional(&reader, "preemptions");
+    gpu->wait_us = read_optional(&reader, "waited_us");
+    gpu->ended_grants = read_optional(&reader, "ended_grants");
+    gpu->ended_hold_us = read_optional(&reader, "ended_hold_us");
+    gpu->wait = read_percentiles(&reader, "wait");
+    gpu->hold = read_percentiles(&reader, "hold");
     return !reader.wrong && gpu_id <= INT32_MAX;
-}
-
-/* null, and a daemon of before this member: not known. */
-static struct vgpu_optional read_optional(struct reader *reader, const char *name)
-{
-    const json_t *value = json_object_get(reader->object, name);
-    struct vgpu_optional optional = {.known = json_is_integer(value)};
-    if (value != NULL && !optional.known && !json_is_null(value))
-        reader->wrong = true;
-    if (optional.known)
-        optional.value = json_integer_value(value);
-    return optional;
 }
 
 static bool read_vm(const json_t *object, struct vgpu_live_vm *vm)
@@ -105,8 +138,16 @@ static bool read_vm(const json_t *object, struct vgpu_live_vm *vm)
     vm->calls = read_count(&reader, "calls");
     vm->gpu_calls = read_count(&reader, "gpu_calls");
     vm->device_memory_bytes = read_count(&reader, "device_memory_bytes");
-    vm->wait_p50_us = read_optional(&reader, "wait_p50_us");
-    vm->wait_p99_us = read_optional(&reader, "wait_p99_us");
+    vm->waiting = read_optional(&reader, "waiting");
+    vm->gpu_time_us = read_optional(&reader, "gpu_time_us");
+    vm->preemptions = read_optional(&reader, "preemptions");
+    vm->timeouts = read_optional(&reader, "timeouts");
+    vm->limited_calls = read_optional(&reader, "limited_calls");
+    vm->limited_us = read_optional(&reader, "limited_us");
+    vm->refused_allocations = read_optional(&reader, "refused_allocations");
+    vm->faults = read_optional(&reader, "faults");
+    vm->wait = read_percentiles(&reader, "wait");
+    vm->hold = read_percentiles(&reader, "hold");
     return !reader.wrong;
 }
 

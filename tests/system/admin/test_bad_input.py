@@ -175,7 +175,7 @@ LIMITS = {"time-limit": "10s", "byte-rate": "2G", "byte-burst": "64M", "memory":
           "mode": "shared:4", "ageing": "1s"}
 
 # Needs the daemon, and asks it before it looks at the database.
-NEEDS_DAEMON = {"queue"}
+NEEDS_DAEMON = {"queue", "metrics"}
 
 
 class Line:

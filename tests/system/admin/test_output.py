@@ -25,12 +25,18 @@ STATE = {
     "daemon": {"version": "0.1.0", "pid": 7, "uptime_us": 1000000, "driver": "simulated"},
     "gpus": [
         {"gpu_id": 0, "gpu_uuid": "GPU-0", "generation": 17, "holder": "vm-1", "held_us": 12000,
+         "background": "vm-2", "preemption": "hardware time slices", "places": 4, "handovers": 9, "preemptions": 3,
+         "waited_us": 170000, "ended_hold_us": 34000, "ended_grants": 17, "wait_p50_us": 300, "hold_p99_us": 4000,
          "waiting": [{"vm_uuid": "vm-2", "priority": 1, "waiting_us": 3000},
                      {"vm_uuid": "gone", "priority": 0, "waiting_us": 1}]},
+        # As an older daemon tells it, without what came later.
         {"gpu_id": 1, "gpu_uuid": "GPU-1", "generation": 0, "holder": None, "held_us": 0, "waiting": []},
     ],
     "vms": [{"vm_uuid": "vm-1", "processes": 2, "grants": 17, "wait_us": 90000, "hold_us": 70000,
-             "calls": 123456, "gpu_calls": 1000, "device_memory_bytes": 1 << 30}],
+             "calls": 123456, "gpu_calls": 1000, "device_memory_bytes": 1 << 30, "waiting": 1,
+             "gpu_time_us": 60000, "preemptions": 3, "timeouts": 1, "limited_calls": 5, "limited_us": 7000,
+             "refused_allocations": 2, "faults": 4, "wait_p50_us": 4000, "wait_p95_us": 8000, "wait_p99_us": None,
+             "hold_p50_us": 3000, "hold_p95_us": 5000, "hold_p99_us": 6000}],
 }
 
 # One command line that works for every command that has --json, in an order in which they work.
@@ -68,6 +74,7 @@ LINES = [
     "list-pools",
     "status",
     "queue",
+    "metrics",
     "history",
     "history --changes",
     "history --changes --grants --vm-uuid=vm-2 --since=1h",

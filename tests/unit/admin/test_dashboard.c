@@ -283,7 +283,7 @@ static void fill_columns(struct machine *machine)
     for (size_t i = 0; i < VMS; i++) {
         machine->live_vms[i].device_memory_bytes = memory[i];
         if (i != 2)
-            machine->live_vms[i].wait_p99_us = known(wait[i]);
+            machine->live_vms[i].wait.p99_us = known(wait[i]);
     }
     machine->live_vms[2] = machine->live_vms[3]; /* the daemon has not seen u5 */
     machine->live.vm_count = 3;

@@ -67,7 +67,8 @@ static bool seat_wants(const struct seat *seat)
 
 _Static_assert((int)SCHED_SLICE_EQUAL == (int)GRANT_SLICE_EQUAL &&
                    (int)SCHED_SLICE_SHORT == (int)GRANT_SLICE_SHORT &&
-                   (int)SCHED_SLICE_LONG == (int)GRANT_SLICE_LONG,
+                   (int)SCHED_SLICE_LONG == (int)GRANT_SLICE_LONG &&
+                   (int)SCHED_SLICE_BRIEF == (int)GRANT_SLICE_BRIEF,
                "the scheduler's slices are those of the grant page");
 
 static enum grant_slice seat_slice(const struct seat *seat)

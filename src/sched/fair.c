@@ -74,7 +74,7 @@ void fair_begin(const struct sched *sched, struct sched_vm *vm)
     vm->charged_us = 0;
 }
 
-/* What the holder has used since it was last charged. */
+/* What the holder's meter has gone on by since it was last charged. */
 static uint64_t holder_charge(const struct sched *sched, struct sched_vm *vm)
 {
     uint64_t used_us = sched->now_us - vm->granted_us;
@@ -82,17 +82,15 @@ static uint64_t holder_charge(const struct sched *sched, struct sched_vm *vm)
         uint64_t meter_us = sched->actions->gpu_time(sched->context, vm);
         used_us = meter_us > vm->metered_us ? lesser(used_us, meter_us - vm->metered_us) : 0;
     }
-    if (used_us <= vm->charged_us)
-        return 0;
-    uint64_t charge_us = used_us - vm->charged_us;
-    vm->charged_us = used_us;
-    vm->virtual_us += fair_of_use(vm, charge_us);
+    uint64_t charge_us = used_us > vm->charged_us ? used_us - vm->charged_us : 0;
+    vm->charged_us += charge_us;
     return charge_us;
 }
 
 /* It has had so much of the GPU to itself: after a quantum it goes without no longer. */
 static void holder_serve(const struct sched *sched, struct sched_vm *vm, uint64_t served_us)
 {
+    vm->virtual_us += fair_of_use(vm, served_us);
     vm->served_us += served_us;
     if (vm->served_us >= quantum_us(sched)) {
         vm->served_us = 0;
@@ -112,6 +110,7 @@ void fair_settle(const struct sched *sched, struct sched_gpu *gpu)
             holder_serve(sched, vm, charge_us);
         }
     }
+    /* A meter in the background runs while the work there is put off, too. */
     for (struct sched_vm *vm = gpu->holders; vm; vm = vm->next_holder) {
         if (holder_rank(vm) != top)
             holder_serve(sched, vm, lesser(left_us, holder_charge(sched, vm)));

@@ -443,8 +443,9 @@ static enum sched_slice slice_now(const struct sched_gpu *gpu, const struct plac
 {
     if (!places->preemptible)
         return SCHED_SLICE_EQUAL;
-    if (holder_rank(vm) < places->top)
-        return SCHED_SLICE_SHORT;
+    if (holder_rank(vm) < places->top) /* short is for one alone: two would get nowhere */
+        return vm->state == SCHED_VM_REVOKING && places->background > 1 ? SCHED_SLICE_BRIEF
+                                                                        : SCHED_SLICE_SHORT;
     if (places->front > 1)
         return SCHED_SLICE_EQUAL;
     /* Alone, one that a higher class may join is as that will need it: setting a slice takes its time. */

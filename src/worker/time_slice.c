@@ -16,6 +16,7 @@
  * lasts, and short enough that a worker that was forgotten keeps nobody from the GPU for long. */
 #define SHORT_US 1u
 #define LONG_US  1000000u
+#define BRIEF_US 200u /* a request beside it takes a few hundredths longer */
 
 /* A context has four; nobody has so many contexts. Groups beyond keep the driver's slice, and the worker says
  * that it cannot follow. */
@@ -51,7 +52,17 @@ static void found_out(bool follows)
 
 static uint64_t slice_us(const struct group *group, enum grant_slice slice)
 {
-    return slice == GRANT_SLICE_SHORT ? SHORT_US : slice == GRANT_SLICE_LONG ? LONG_US : group->drivers_us;
+    switch (slice) {
+    case GRANT_SLICE_SHORT:
+        return SHORT_US;
+    case GRANT_SLICE_BRIEF:
+        return BRIEF_US;
+    case GRANT_SLICE_LONG:
+        return LONG_US;
+    case GRANT_SLICE_EQUAL:
+        break;
+    }
+    return group->drivers_us;
 }
 
 /* Under the lock. */

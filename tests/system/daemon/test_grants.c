@@ -320,6 +320,89 @@ static void a_want_answered_already_asks_for_nothing(void **state)
     close(second);
 }
 
+static void time_slices_let_a_higher_class_in_at_once(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int low = guest_open(fixture, "low-1");
+    int high = guest_open(fixture, "high-1");
+    guest_command(low, "tw");
+    guest_expect(low, "held short");
+    guest_command(high, "tw");
+    guest_expect(high, "held long");
+    guest_expect_silence(low); /* it goes on, and need not be told anything */
+    json_t *answer = admin_ask(fixture, "{\"op\":\"state\"}");
+    const json_t *gpu = json_array_get(json_object_get(answer, "gpus"), 0);
+    assert_string_equal(json_string_value(json_object_get(gpu, "holder")), "high-1");
+    assert_string_equal(json_string_value(json_object_get(gpu, "background")), "low-1");
+    json_decref(answer);
+    guest_command(low, "r");
+    guest_command(low, "w"); /* into the gaps that high leaves */
+    guest_expect(low, "held short");
+    guest_expect_silence(high);
+    close(low);
+    close(high);
+}
+
+static void the_background_has_room_for_one(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int first = guest_open(fixture, "low-1");
+    int second = guest_open(fixture, "low-2");
+    int high = guest_open(fixture, "high-1");
+    guest_command(first, "tw");
+    guest_expect(first, "held short");
+    guest_command(high, "tw");
+    guest_expect(high, "held long");
+    guest_command(second, "tw");
+    guest_expect(first, "contended short");
+    guest_command(first, "x"); /* whoever dies in the background makes room, too */
+    guest_expect(second, "held short");
+    guest_expect_silence(high);
+    close(first);
+    close(second);
+    close(high);
+}
+
+static void who_follows_no_slices_shares_with_nobody(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int low = guest_open(fixture, "low-1");
+    int late = guest_open(fixture, "low-1"); /* another process of that VM, which cannot */
+    int high = guest_open(fixture, "high-1");
+    guest_command(low, "tw");
+    guest_expect(low, "held short");
+    guest_command(high, "tw");
+    guest_expect(high, "held long");
+    guest_command(late, "w");
+    guest_await(low, "revoked");
+    guest_command(high, "r");
+    guest_await(late, "held");
+    close(low);
+    close(late);
+    close(high);
+}
+
+static void a_guest_that_dies_at_the_front_leaves_it_to_the_background(void **state)
+{
+    struct fixture *fixture = start(state, NULL);
+    int low = guest_open(fixture, "low-1");
+    int other = guest_open(fixture, "low-2");
+    int high = guest_open(fixture, "high-1");
+    guest_command(low, "tw");
+    guest_expect(low, "held short");
+    guest_command(high, "tw");
+    guest_expect(high, "held long");
+    guest_command(high, "x");
+    guest_expect_end(high);
+    guest_command(other, "tw");
+    guest_expect(low, "contended short"); /* it is at the front now: one of low's place for another */
+    guest_command(low, "r");
+    guest_expect(other, "held short");
+    close(low);
+    close(other);
+    close(high);
+}
+
 static size_t grants_of(struct fixture *fixture, struct vgpu_grant **grants)
 {
     struct vgpu_error err;
@@ -466,6 +549,10 @@ int main(void)
         TEST(who_dies_asking_again_leaves_no_ghost),
         TEST(an_early_release_may_cross_a_revoke),
         TEST(a_want_answered_already_asks_for_nothing),
+        TEST(time_slices_let_a_higher_class_in_at_once),
+        TEST(the_background_has_room_for_one),
+        TEST(who_follows_no_slices_shares_with_nobody),
+        TEST(a_guest_that_dies_at_the_front_leaves_it_to_the_background),
         TEST(every_grant_is_logged),
         TEST(a_log_that_cannot_be_written_stops_nobody),
         TEST(guests_die_at_random_and_nobody_else_notices),

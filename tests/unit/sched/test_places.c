@@ -177,6 +177,9 @@ static void a_higher_class_does_not_wait_for_two_below_it(void **state)
     expect_place(&f.medium, BACKGROUND);
     assert_int_equal(f.low.state, SCHED_VM_REVOKING);
     expect_told(&f.medium, false, SCHED_SLICE_SHORT);
+    assert_int_equal(f.low.slice, SCHED_SLICE_BRIEF); /* else neither would get anywhere */
+    sched_vm_released(&f.sched, &f.medium, 3);
+    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
 }
 
 static void equals_at_the_front_take_turns(void **state)

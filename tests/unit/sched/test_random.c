@@ -229,7 +229,7 @@ static enum sched_slice slice_of(struct world *w, unsigned gpu, const struct sce
     if (!s->preemptible)
         return SCHED_SLICE_EQUAL;
     if (rank_at(w, gpu, holder, w->now) < s->top)
-        return SCHED_SLICE_SHORT;
+        return holder->revoked && s->background > 1 ? SCHED_SLICE_BRIEF : SCHED_SLICE_SHORT;
     if (s->front > 1)
         return SCHED_SLICE_EQUAL;
     return s->background || holder->vm.class == SCHED_HIGH ? SCHED_SLICE_LONG : SCHED_SLICE_SHORT;

@@ -11,13 +11,13 @@ enum vgpu_status vm_page_create(struct vm_page **page, int *memfd, struct vgpu_e
     int fd = memfd_create("vgpu-vm", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return error_set_errno(err, VGPU_ERR_IO, "cannot make a VM's page");
-    if (ftruncate(fd, VM_PAGE_BYTES) < 0 ||
+    if (ftruncate(fd, VM_SEGMENT_BYTES) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         error_set_errno(err, VGPU_ERR_IO, "cannot size a VM's page");
         close(fd);
         return VGPU_ERR_IO;
     }
-    void *mapped = mmap(NULL, VM_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *mapped = mmap(NULL, VM_SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapped == MAP_FAILED) {
         error_set_errno(err, VGPU_ERR_MEMORY, "cannot map a VM's page");
         close(fd);
@@ -31,7 +31,7 @@ enum vgpu_status vm_page_create(struct vm_page **page, int *memfd, struct vgpu_e
 void vm_page_destroy(struct vm_page *page)
 {
     if (page)
-        munmap(page, VM_PAGE_BYTES);
+        munmap(page, VM_SEGMENT_BYTES);
 }
 
 static bool set(_Atomic uint64_t *word, uint64_t value)
@@ -55,4 +55,9 @@ void vm_page_set_limits(struct vm_page *page, const struct vm_limits *limits)
 void vm_page_forget_memory(struct vm_page *page)
 {
     set(&page->memory_used_bytes, 0);
+}
+
+void vm_page_forget_exports(struct vm_page *page, int pid)
+{
+    vm_exports_forget(&((struct vm_segment *)page)->exports, (uint32_t)pid);
 }

@@ -332,6 +332,7 @@ static void guest_gone(struct worker *worker)
     totals_add(vm, worker->page);
     guard_look(worker->service->guard, vm);
     start_over(worker);
+    vm_page_forget_exports(vm->page, worker_pid(worker));
     worker->service->guest_count--;
     if (--vm->process_count == 0)
         vm_page_forget_memory(vm->page);

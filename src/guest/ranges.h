@@ -10,6 +10,7 @@
 enum range_kind {
     RANGE_DEVICE = 1, /* allocated on the device */
     RANGE_GLOBAL,     /* a variable of a module */
+    RANGE_IMPORTED,   /* another process's, opened by its handle */
     RANGE_MAPPED,     /* device memory that cuMemMap has put there */
     RANGE_HOST,       /* cuMemHostAlloc and cuMemAllocHost */
     RANGE_REGISTERED, /* cuMemHostRegister */

@@ -8,7 +8,6 @@
 #include "guest/handle_table.h"
 #include "guest/init.h"
 #include "guest/ranges.h"
-#include "guest/unsupported.h"
 #include "guest_forward.h"
 #include "wire/own_calls.h"
 
@@ -80,17 +79,4 @@ VGPU_EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
     if (result == CUDA_SUCCESS && reply.gone)
         handle_release(handle);
     return result;
-}
-
-VGPU_EXPORT CUresult cuMemExportToShareableHandle(void *shareableHandle, CUmemGenericAllocationHandle handle,
-                                                  CUmemAllocationHandleType handleType,
-                                                  unsigned long long flags)
-{
-    return not_supported("cuMemExportToShareableHandle");
-}
-
-VGPU_EXPORT CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *osHandle,
-                                                    CUmemAllocationHandleType shHandleType)
-{
-    return not_supported("cuMemImportFromShareableHandle");
 }

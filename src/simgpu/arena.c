@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include "simgpu/shared_memory.h"
 
 #define PAGE_BYTES 4096ull
 
@@ -93,7 +96,19 @@ static uint64_t free_addresses(uint64_t from, uint64_t bytes)
 
 static uint64_t charged_bytes(const struct region *region)
 {
-    return round_up(region->bytes, PAGE_BYTES);
+    return region->is_imported ? 0 : round_up(region->bytes, PAGE_BYTES);
+}
+
+/* Fresh private pages, zeros once touched. */
+static void clear_pages(const struct region *region)
+{
+    void *at = (void *)(uintptr_t)region->base;
+    uint64_t bytes = round_up(region->bytes, PAGE_BYTES);
+    if (region->is_shared || region->is_imported)
+        mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+             0);
+    else
+        madvise(at, bytes, MADV_DONTNEED);
 }
 
 CUresult arena_allocate(struct region *region)
@@ -111,11 +126,46 @@ CUresult arena_allocate(struct region *region)
     if (!region->base || !insert(index_after(region->base), region))
         result = CUDA_ERROR_OUT_OF_MEMORY;
     else
-        cursor = region->base + charged_bytes(region) + ARENA_GAP_BYTES;
+        cursor = region->base + round_up(region->bytes, PAGE_BYTES) + ARENA_GAP_BYTES;
     pthread_rwlock_unlock(&lock);
     if (result)
         driver_device_release(region->device, charged_bytes(region));
     return result;
+}
+
+/* Under the write lock. */
+static bool move_to_shared(struct region *region)
+{
+    uint64_t bytes = round_up(region->bytes, PAGE_BYTES);
+    int descriptor = shared_memory_create(region->device, bytes);
+    void *window =
+        descriptor >= 0 ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0) : MAP_FAILED;
+    bool moved = false;
+    if (window != MAP_FAILED) {
+        memcpy(window, (void *)(uintptr_t)region->base, region->bytes);
+        munmap(window, bytes);
+        moved = shared_memory_map(descriptor, region->base, bytes, 0);
+    }
+    if (moved) {
+        region->descriptor = descriptor;
+        region->is_shared = true;
+    } else if (descriptor >= 0) {
+        close(descriptor);
+    }
+    return moved;
+}
+
+int arena_share(uint64_t address)
+{
+    int descriptor = -1;
+    pthread_rwlock_wrlock(&lock);
+    size_t index = index_after(address);
+    bool found = index < region_count && regions[index].base <= address && is_in_arena(&regions[index]) &&
+                 !regions[index].is_imported;
+    if (found && (regions[index].is_shared || move_to_shared(&regions[index])))
+        descriptor = regions[index].descriptor;
+    pthread_rwlock_unlock(&lock);
+    return descriptor;
 }
 
 bool arena_add_host(struct region *region)
@@ -162,7 +212,9 @@ static void remove_at(size_t index)
     memmove(&regions[index], &regions[index + 1], (region_count - index - 1) * sizeof *regions);
     region_count--;
     if (is_in_arena(&region)) {
-        madvise((void *)(uintptr_t)region.base, charged_bytes(&region), MADV_DONTNEED);
+        clear_pages(&region);
+        if (region.is_shared)
+            close(region.descriptor);
         driver_device_release(region.device, charged_bytes(&region));
     } else if (region.is_mapped) {
         mmap((void *)(uintptr_t)region.base, region.bytes, PROT_NONE,

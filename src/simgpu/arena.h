@@ -35,6 +35,9 @@ struct region {
     bool is_module;                  /* a module's variable: cuMemFree leaves it alone */
     struct CUmemPoolHandle_st *pool; /* from cuMemAllocAsync and its like; NULL: from no pool */
     bool sync_memops;
+    bool is_imported; /* another process's memory: none of this one's share of the device */
+    bool is_shared;   /* what it holds lies in `descriptor`, for other processes */
+    int descriptor;
     bool is_mapped;       /* by cuMemMap: outside the arena, goes only with cuMemUnmap; made in no context */
     unsigned int readers; /* of mapped memory: bit per device whose kernels may read it */
     unsigned int writers; /* likewise, write */
@@ -58,6 +61,11 @@ bool arena_add_mapped(struct region *region);
  * but not move; no call of this file from there. Returns how many bytes of the range those are. */
 uint64_t arena_each_mapped(uint64_t address, uint64_t bytes, void (*visit)(struct region *region, void *user),
                            void *user);
+
+/* Sees to it that other processes can have what the device memory at this address holds: the descriptor that
+ * it lies in from now on, the region's own. Nothing may be working on it. -1: out of memory, or no device
+ * memory. */
+int arena_share(uint64_t address);
 
 /* Forgets the region that starts at base and copies it out; device memory goes back. False: none starts
  * there. */

@@ -1,8 +1,10 @@
 #include "simgpu/event.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cuda_api.h"
+#include "simgpu/event_shared.h"
 #include "simgpu/handle.h"
 #include "simgpu/stream.h"
 
@@ -14,24 +16,24 @@ static void free_event(struct CUevent_st *event)
 {
     handle_remove(event);
     work_release(event->recorded);
+    event_shared_close(event->shared, event->descriptor);
     pthread_mutex_destroy(&event->lock);
     free(event);
 }
 
-CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
+/* Takes over shared and its descriptor. */
+static CUresult create_event(struct CUctx_st *context, unsigned int flags, struct event_shared *shared,
+                             int descriptor, CUevent *phEvent)
 {
-    struct CUctx_st *context;
-    CUresult result = context_current(&context);
-    if (result)
-        return result;
-    if (!phEvent || (Flags & ~(unsigned int)FLAGS_KNOWN) ||
-        ((Flags & CU_EVENT_INTERPROCESS) && !(Flags & CU_EVENT_DISABLE_TIMING)))
-        return CUDA_ERROR_INVALID_VALUE;
     struct CUevent_st *event = calloc(1, sizeof *event);
-    if (!event)
+    if (!event) {
+        event_shared_close(shared, descriptor);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     event->context = context;
-    event->flags = Flags;
+    event->flags = flags;
+    event->shared = shared;
+    event->descriptor = descriptor;
     pthread_mutex_init(&event->lock, NULL);
     if (!handle_add(event, HANDLE_EVENT)) {
         free_event(event);
@@ -45,6 +47,40 @@ CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
     pthread_mutex_unlock(&context->lock);
     *phEvent = event;
     return CUDA_SUCCESS;
+}
+
+CUresult cuEventCreate(CUevent *phEvent, unsigned int Flags)
+{
+    struct CUctx_st *context;
+    struct event_shared *shared = NULL;
+    int descriptor = -1;
+    CUresult result = context_current(&context);
+    if (result)
+        return result;
+    if (!phEvent || (Flags & ~(unsigned int)FLAGS_KNOWN) ||
+        ((Flags & CU_EVENT_INTERPROCESS) && !(Flags & CU_EVENT_DISABLE_TIMING)))
+        return CUDA_ERROR_INVALID_VALUE;
+    if ((Flags & CU_EVENT_INTERPROCESS) && !(shared = event_shared_create(context->device, &descriptor)))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    return create_event(context, Flags, shared, descriptor, phEvent);
+}
+
+CUresult event_descriptor(CUevent event, int *descriptor)
+{
+    if (!handle_is(event, HANDLE_EVENT) || !event->shared)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *descriptor = event->descriptor;
+    return CUDA_SUCCESS;
+}
+
+CUresult event_import(struct CUctx_st *context, int descriptor, CUevent *event)
+{
+    struct event_shared *shared = event_shared_open(descriptor);
+    if (!shared) {
+        close(descriptor);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    return create_event(context, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING, shared, descriptor, event);
 }
 
 CUresult cuEventDestroy_v2(CUevent hEvent)
@@ -109,7 +145,8 @@ CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int f
         result = CUDA_ERROR_INVALID_VALUE; /* external nodes only exist while capturing */
     if (result)
         return result;
-    struct work *mark = work_create(sizeof *mark, NULL, NULL);
+    struct work *mark =
+        hEvent->shared ? event_shared_mark(hEvent->shared) : work_create(sizeof *mark, NULL, NULL);
     if (!mark)
         return CUDA_ERROR_OUT_OF_MEMORY;
     work_reference(mark);
@@ -142,6 +179,8 @@ CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
         result = CUDA_ERROR_INVALID_VALUE;
     if (result)
         return result;
+    if (hEvent->shared)
+        return event_shared_wait_in(hEvent->shared, stream);
     struct work *awaited = recorded_work(hEvent);
     if (!awaited)
         return CUDA_SUCCESS;
@@ -163,7 +202,7 @@ CUresult cuEventQuery(CUevent hEvent)
     if (result)
         return result;
     struct work *work = recorded_work(hEvent);
-    bool is_done = !work || work_is_done(work);
+    bool is_done = hEvent->shared ? event_shared_is_done(hEvent->shared) : !work || work_is_done(work);
     work_release(work);
     result = context_error(context);
     return result || is_done ? result : CUDA_ERROR_NOT_READY;
@@ -179,6 +218,8 @@ CUresult cuEventSynchronize(CUevent hEvent)
     if (work)
         work_wait(work);
     work_release(work);
+    if (hEvent->shared)
+        event_shared_wait(hEvent->shared);
     return context_error(context);
 }
 

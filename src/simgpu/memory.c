@@ -66,6 +66,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int flag
 CUresult memory_find_freeable(CUdeviceptr dptr, struct region *region)
 {
     if (!arena_find(dptr, 1, region) || region->base != dptr || region->is_module || region->is_mapped ||
+        (region->is_imported && !region->pool) ||
         (region->kind != REGION_DEVICE && region->kind != REGION_MANAGED))
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;

@@ -3,16 +3,19 @@
 #include "simgpu/pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "cuda_api.h"
 #include "simgpu/handle.h"
 #include "simgpu/memory.h"
+#include "simgpu/shared_memory.h"
 #include "simgpu/stream.h"
 
 struct CUmemPoolHandle_st {
     struct sim_device *device;
     CUmemPoolProps properties;
     bool is_default;
+    bool is_imported;
 
     /* Under pool_lock. */
     uint64_t release_threshold;
@@ -66,6 +69,17 @@ bool pool_is_accessible(struct CUmemPoolHandle_st *pool, const struct sim_device
     bool accessible = pool->writers >> device->ordinal & 1;
     pthread_mutex_unlock(&pool_lock);
     return accessible;
+}
+
+bool pool_is_exportable(struct CUmemPoolHandle_st *pool)
+{
+    return is_pool(pool) && !pool->is_imported &&
+           (pool->properties.handleTypes & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
+}
+
+bool pool_is_imported(struct CUmemPoolHandle_st *pool)
+{
+    return is_pool(pool) && pool->is_imported;
 }
 
 /* --- a device's pools --- */
@@ -316,6 +330,47 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool memPool, CUme
     return CUDA_SUCCESS;
 }
 
+/* --- to other processes: a descriptor that says of which device the pool is --- */
+
+#define POOL_FILE_BYTES 4096
+
+CUresult cuMemPoolExportToShareableHandle(void *handle_out, CUmemoryPool pool,
+                                          CUmemAllocationHandleType handleType, unsigned long long flags)
+{
+    CUresult result = driver_check();
+    if (!result && (!handle_out || flags || handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+                    !pool_is_exportable(pool)))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result)
+        return result;
+    int fd = shared_memory_create(pool->device, POOL_FILE_BYTES);
+    memcpy(handle_out, &fd, sizeof fd);
+    return fd >= 0 ? CUDA_SUCCESS : CUDA_ERROR_OPERATING_SYSTEM;
+}
+
+CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, void *handle,
+                                            CUmemAllocationHandleType handleType, unsigned long long flags)
+{
+    struct sim_device *device;
+    uint64_t bytes;
+    CUresult result = driver_check();
+    if (!result &&
+        (!pool_out || flags || handleType != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+         !shared_memory_identify((int)(intptr_t)handle, &device, &bytes) || bytes != POOL_FILE_BYTES))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result)
+        return result;
+    const CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                       .handleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                                       .location = {CU_MEM_LOCATION_TYPE_DEVICE, device->ordinal}};
+    pthread_mutex_lock(&pool_lock);
+    *pool_out = create(device, &properties);
+    if (*pool_out)
+        (*pool_out)->is_imported = true;
+    pthread_mutex_unlock(&pool_lock);
+    return *pool_out ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 /* --- memory of graphs: there is none --- */
 
 CUresult cuDeviceGetGraphMemAttribute(CUdevice device, CUgraphMem_attribute attr, void *value)
@@ -371,7 +426,7 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPoo
 {
     struct CUstream_st *stream;
     CUresult result = stream_resolve(hStream, &stream);
-    if (!result && !is_pool(pool))
+    if (!result && (!is_pool(pool) || pool->is_imported))
         result = CUDA_ERROR_INVALID_VALUE;
     if (result)
         return result;

@@ -9,4 +9,8 @@ struct CUmemPoolHandle_st;
 /* Whether kernels of the device may use what comes out of the pool. */
 bool pool_is_accessible(struct CUmemPoolHandle_st *pool, const struct sim_device *device);
 
+/* Whether it was made to be shared with other processes, or is another's. pool may be anything. */
+bool pool_is_exportable(struct CUmemPoolHandle_st *pool);
+bool pool_is_imported(struct CUmemPoolHandle_st *pool);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "calls_generated.h"
 #include "cuda/cuda_types.h"
+#include "wire/vm_exports.h"
 
 #define DEVICE_ATTRIBUTES CU_DEVICE_ATTRIBUTE_MAX
 
@@ -183,6 +184,28 @@ struct request_pool_attribute {
 };
 #define request_pool_get_attribute request_pool_attribute
 #define request_pool_set_attribute request_pool_attribute
+
+/* Between processes of one VM. object: an address, or a handle. */
+struct request_export_object {
+    uint64_t object;
+    uint32_t kind; /* enum vm_export_kind */
+    uint32_t reserved;
+};
+struct reply_export_object {
+    struct vm_export_name name;
+};
+struct request_import_object {
+    struct vm_export_name name;
+    uint64_t handle; /* the new one's name, where it gets one */
+    uint64_t pool;   /* that a pointer was allocated from */
+    uint32_t kind;   /* enum vm_export_kind */
+    uint32_t flags;  /* of cuIpcOpenMemHandle */
+};
+struct reply_import_object {
+    uint64_t handle;
+    CUdeviceptr address;
+    uint64_t bytes;
+};
 
 /* Gives one use of an allocation back. */
 struct request_memory_release {

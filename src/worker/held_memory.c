@@ -157,7 +157,7 @@ void held_memory_settle(uint64_t claimed_bytes, enum held_kind kind, uint64_t ob
     if (given_bytes == 0)
         return;
     CUcontext context = NULL;
-    if (kind == HELD_LINEAR || kind == HELD_ARRAY)
+    if (kind == HELD_LINEAR || kind == HELD_ARRAY || kind == HELD_IMPORTED)
         driver.cuCtxGetCurrent(&context);
     struct held_memory held = {.kind = kind, .object = object, .bytes = given_bytes, .owner = context};
     pthread_mutex_lock(&list.lock);
@@ -176,12 +176,13 @@ bool held_memory_withdraw(enum held_kind kind, uint64_t object, struct held_memo
     return found;
 }
 
-bool held_memory_knows(enum held_kind kind, uint64_t object)
+uint64_t held_memory_bytes(enum held_kind kind, uint64_t object)
 {
     pthread_mutex_lock(&list.lock);
-    bool found = *find(kind, object) != NULL;
+    const struct entry *found = *find(kind, object);
+    uint64_t bytes = found != NULL ? found->held.bytes : 0;
     pthread_mutex_unlock(&list.lock);
-    return found;
+    return bytes;
 }
 
 /* Memory that goes back to a pool which is counted by what it keeps is still the pool's. */
@@ -254,7 +255,7 @@ void held_memory_pool_gone(CUmemoryPool pool)
 
 static bool belongs_to_ended(const struct held_memory *held, const void *emptied)
 {
-    if (held->owner == NULL || (held->kind != HELD_LINEAR && held->kind != HELD_ARRAY))
+    if (held->owner == NULL || held->kind == HELD_POOLED || held->kind == HELD_ALLOCATION)
         return false;
     return emptied != NULL ? held->owner == emptied : handle_known(HANDLE_CONTEXT, held->owner) == 0;
 }

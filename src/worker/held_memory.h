@@ -30,6 +30,7 @@ enum held_kind {
     HELD_ARRAY,      /* object: the array; goes with its context */
     HELD_ALLOCATION, /* object: the handle of cuMemCreate */
     HELD_POOLED,     /* object: the address; out of a pool */
+    HELD_IMPORTED,   /* object: the address; another process's memory. Once for each time it was opened */
 };
 
 struct held_memory {
@@ -51,8 +52,8 @@ void held_memory_settle(uint64_t claimed_bytes, enum held_kind kind, uint64_t ob
 bool held_memory_withdraw(enum held_kind kind, uint64_t object, struct held_memory *held);
 void held_memory_end(const struct held_memory *held, bool gone);
 
-/* Whether the object is one that is held. */
-bool held_memory_knows(enum held_kind kind, uint64_t object);
+/* The object's bytes; 0: not known. */
+uint64_t held_memory_bytes(enum held_kind kind, uint64_t object);
 
 /* A pool is counted by what it has reserved of the device, under a quota. Around cuMemAllocFromPoolAsync.
  * held_memory_settle_pooled() may find that the pool has grown beyond the quota: the caller frees again. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "driver_api.h"
+#include "worker/exports.h"
 #include "worker/held_memory.h"
 
 struct span {
@@ -191,12 +192,25 @@ static void free_if_unused(struct allocation *allocation)
         return;
     if (held_memory_withdraw(HELD_ALLOCATION, allocation->number, &held))
         held_memory_end(&held, true);
+    export_remove(EXPORT_ALLOCATION, allocation->number, 1);
     struct allocation *of = allocation->of;
     free(allocation);
     if (of != NULL) {
         of->mappings--;
         free_if_unused(of);
     }
+}
+
+uint64_t allocation_number(CUmemGenericAllocationHandle handle, uint64_t *bytes)
+{
+    pthread_mutex_lock(&memory.lock);
+    const struct allocation *found = find(handle);
+    while (found != NULL && found->of != NULL)
+        found = found->of;
+    uint64_t number = found != NULL ? found->number : 0;
+    pthread_mutex_unlock(&memory.lock);
+    *bytes = number != 0 ? held_memory_bytes(HELD_ALLOCATION, number) : 0;
+    return number;
 }
 
 CUresult allocation_release(CUmemGenericAllocationHandle handle, bool unless_last, bool *last)

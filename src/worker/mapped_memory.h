@@ -24,6 +24,9 @@ bool allocation_add(CUmemGenericAllocationHandle handle, uint64_t bytes);
  * is the only one; otherwise *last says that it was. */
 CUresult allocation_release(CUmemGenericAllocationHandle handle, bool unless_last, bool *last);
 
+/* What tells it apart from all others of this process, and its size; 0: not known. */
+uint64_t allocation_number(CUmemGenericAllocationHandle handle, uint64_t *bytes);
+
 /* Mappings: as the driver's calls, and noted. */
 CUresult mapping_make(uint64_t address, uint64_t bytes, uint64_t offset, CUmemGenericAllocationHandle handle,
                       unsigned long long flags);

@@ -58,6 +58,10 @@ CUresult serve_staging_open(struct call *call);
 
 CUresult serve_cuMemGetInfo_v2(struct call *call);
 
+/* Nobody else may open memory any more that is about to be freed. */
+struct held_memory;
+void exports_of_memory_end(const struct held_memory *held);
+
 /* serve_pool.c */
 CUresult serve_cuMemAllocAsync(struct call *call);
 CUresult serve_cuMemAllocFromPoolAsync(struct call *call);
@@ -77,6 +81,16 @@ CUresult serve_cuMemRetainAllocationHandle(struct call *call);
 CUresult serve_cuMemMap(struct call *call);
 CUresult serve_cuMemUnmap(struct call *call);
 CUresult serve_memory_set_access(struct call *call);
+
+/* Names an allocation that the driver has made; its bytes have been claimed. */
+CUresult allocation_name(uint64_t wanted, CUmemGenericAllocationHandle handle, uint64_t bytes,
+                         uint64_t *name);
+
+/* serve_ipc.c */
+CUresult serve_export_object(struct call *call);
+CUresult serve_import_object(struct call *call);
+CUresult serve_cuIpcCloseMemHandle(struct call *call);
+CUresult serve_cuEventDestroy_v2(struct call *call);
 
 /* Takes out of the guest's structure what would be an address of the worker's. */
 CUresult allocation_properties_check(CUmemAllocationProp *properties);

@@ -6,6 +6,7 @@
 #include "wire/own_calls.h"
 #include "worker/connection.h"
 #include "worker/device_memory.h"
+#include "worker/exports.h"
 #include "worker/held_memory.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
@@ -46,6 +47,12 @@ CUresult serve_cuMemAllocPitch_v2(struct call *call)
     return result;
 }
 
+void exports_of_memory_end(const struct held_memory *held)
+{
+    enum vm_export_kind kind = held->kind == HELD_POOLED ? EXPORT_POINTER : EXPORT_MEMORY;
+    export_remove(kind, held->object, held->bytes);
+}
+
 CUresult serve_cuMemFree_v2(struct call *call)
 {
     const struct request_cuMemFree_v2 *request = call->request;
@@ -54,7 +61,10 @@ CUresult serve_cuMemFree_v2(struct call *call)
     if (result != CUDA_SUCCESS)
         return result;
     bool known = held_memory_withdraw(HELD_LINEAR, request->dptr, &held) ||
-                 held_memory_withdraw(HELD_POOLED, request->dptr, &held);
+                 held_memory_withdraw(HELD_POOLED, request->dptr, &held) ||
+                 held_memory_withdraw(HELD_IMPORTED, request->dptr, &held);
+    if (known)
+        exports_of_memory_end(&held);
     result = driver.cuMemFree_v2(request->dptr);
     if (known)
         held_memory_end(&held, result == CUDA_SUCCESS);

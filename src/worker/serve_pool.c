@@ -6,6 +6,7 @@
 #include "driver_api.h"
 #include "wire/own_calls.h"
 #include "worker/device_memory.h"
+#include "worker/exports.h"
 #include "worker/handle_map.h"
 #include "worker/held_memory.h"
 
@@ -104,7 +105,10 @@ CUresult serve_cuMemFreeAsync(struct call *call)
     if (result != CUDA_SUCCESS)
         return result;
     bool known = !is_capturing(stream) && (held_memory_withdraw(HELD_POOLED, request->dptr, &held) ||
-                                           held_memory_withdraw(HELD_LINEAR, request->dptr, &held));
+                                           held_memory_withdraw(HELD_LINEAR, request->dptr, &held) ||
+                                           held_memory_withdraw(HELD_IMPORTED, request->dptr, &held));
+    if (known)
+        exports_of_memory_end(&held);
     result = driver.cuMemFreeAsync(request->dptr, stream);
     if (known)
         held_memory_end(&held, result == CUDA_SUCCESS);
@@ -141,8 +145,10 @@ CUresult serve_cuMemPoolDestroy(struct call *call)
     if (!handle_withdraw(HANDLE_POOL, request->pool, (void **)&pool) || pool == NULL)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = driver.cuMemPoolDestroy(pool);
-    if (result == CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS) {
         held_memory_pool_gone(pool);
+        export_remove(EXPORT_POOL, (uintptr_t)pool, 1);
+    }
     handle_withdrawn_end(request->pool, result == CUDA_SUCCESS ? HANDLE_GONE : HANDLE_STAYS);
     return result;
 }

@@ -46,9 +46,7 @@ CUresult serve_cuMemAddressFree(struct call *call)
     return result;
 }
 
-/* The driver has given the guest a use of the allocation; `bytes` were claimed for it. */
-static CUresult name_allocation(uint64_t wanted, CUmemGenericAllocationHandle handle, uint64_t bytes,
-                                uint64_t *name)
+CUresult allocation_name(uint64_t wanted, CUmemGenericAllocationHandle handle, uint64_t bytes, uint64_t *name)
 {
     if (!allocation_add(handle, bytes)) {
         driver.cuMemRelease(handle);
@@ -75,7 +73,7 @@ CUresult serve_cuMemCreate(struct call *call)
         return result;
     result = driver.cuMemCreate(&handle, request->size, &properties, request->flags);
     if (result == CUDA_SUCCESS)
-        result = name_allocation(request->handle, handle, request->size, &reply.handle);
+        result = allocation_name(request->handle, handle, request->size, &reply.handle);
     if (result != CUDA_SUCCESS) {
         held_memory_settle(request->size, HELD_ALLOCATION, 0, 0);
         return result;

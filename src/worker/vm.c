@@ -9,16 +9,18 @@
 #include "base/clock.h"
 #include "worker/gate.h"
 
-static struct vm_page nobodys;
-struct vm_page *vm_page = &nobodys;
+static struct vm_segment nobodys;
+struct vm_page *vm_page = &nobodys.page;
+struct vm_exports *vm_exports = &nobodys.exports;
 
 bool vm_bind(int fd)
 {
-    void *page = mmap(NULL, VM_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (page == MAP_FAILED)
+    struct vm_segment *segment = mmap(NULL, VM_SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (segment == MAP_FAILED)
         return false;
     close(fd);
-    vm_page = page;
+    vm_page = &segment->page;
+    vm_exports = &segment->exports;
     return true;
 }
 

@@ -6,10 +6,12 @@
 #include <stdint.h>
 
 #include "cuda/cuda_types.h"
+#include "wire/vm_exports.h"
 #include "wire/vm_page.h"
 
 /* Never NULL. Until vm_bind() it is a page of this process alone, without limits. */
 extern struct vm_page *vm_page;
+extern struct vm_exports *vm_exports;
 
 /* Maps the VM's page; takes fd. Before lanes exist: a worker that was started for nobody in particular learns
  * late whose it is. False with errno set. */

@@ -1,4 +1,5 @@
 #include "simgpu/context.h"
+#include "simgpu/channel_group.h"
 
 #include "simgpu/array.h"
 
@@ -112,6 +113,7 @@ CUresult context_create(struct sim_device *device, unsigned int flags, struct CU
         pthread_mutex_init(&created->lock, NULL);
         created->legacy = stream_create(created, STREAM_LEGACY, CU_STREAM_DEFAULT, 0);
         if (created->legacy && handle_add(created, HANDLE_CONTEXT)) {
+            created->channel_group = channel_group_make(device->slot);
             *context = created;
             return CUDA_SUCCESS;
         }
@@ -134,6 +136,7 @@ void context_end(struct CUctx_st *context)
     module_unload_all(context);
     array_destroy_all(context);
     arena_remove_context(context);
+    channel_group_free(context->channel_group);
     driver_device_leave(context->device);
     pthread_mutex_destroy(&context->lock);
     memset(context, 0, sizeof *context);

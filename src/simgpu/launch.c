@@ -142,6 +142,12 @@ static void describe_fault(const struct kernel_work *job, const struct ptx_fault
     fputc('\n', stderr);
 }
 
+static void take_turn(void *user)
+{
+    const struct CUctx_st *context = user;
+    shared_slot_turn(context->device->slot);
+}
+
 static void run_kernel(struct work *work)
 {
     struct kernel_work *job = (struct kernel_work *)work;
@@ -156,6 +162,7 @@ static void run_kernel(struct work *work)
         .print = print_text,
         .heap_alloc = allocate_on_heap,
         .heap_free = free_on_heap,
+        .turn = take_turn,
         .user = context,
         .cancel = &context->is_stopping,
         .sm_count = (uint32_t)device->gpu->model->sm_count,

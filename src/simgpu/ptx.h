@@ -189,6 +189,9 @@ struct ptx_launch {
     void (*heap_free)(void *user, uint64_t address);
     /* Nanoseconds for %globaltimer. NULL: the host's real-time clock. */
     uint64_t (*timer_ns)(void *user);
+    /* Called again and again while the kernel runs, at least every some tens of microseconds; what runs
+     * stands still until it returns. NULL: never. */
+    void (*turn)(void *user);
     void *user;
 
     /* Set to true by any thread (relaxed is enough) to end the launch with PTX_FAULT_CANCELLED within

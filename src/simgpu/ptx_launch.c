@@ -132,6 +132,8 @@ static bool block_run(struct ptx_executor *x, struct ptx_block *block, unsigned 
             struct ptx_warp *w = &block->warps[i];
             if (!w->live)
                 continue;
+            if (x->launch->turn)
+                x->launch->turn(x->launch->user);
             if (is_cancelled(x))
                 return fail(x, PTX_FAULT_CANCELLED);
             enum ptx_warp_outcome outcome = ptx_warp_run(w, SLICE);

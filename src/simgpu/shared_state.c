@@ -13,10 +13,12 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "wire/futex.h"
 
 #define STATE_MAGIC     0x4d495356u /* "VSIM" */
-#define STATE_VERSION   1u
+#define STATE_VERSION   2u
 #define STATE_SLOTS     1024
+#define STATE_GPUS      64
 #define BUSY_BUCKETS    32
 #define BUSY_BUCKET_NS  31250000ull /* 32 of them make a second */
 #define BUSY_BUCKET_NOW (BUSY_BUCKETS - 1)
@@ -34,6 +36,16 @@ struct shared_slot {
      * misjudges one bucket. */
     _Atomic uint64_t busy_since_ns;             /* 0: not busy */
     _Atomic uint64_t busy_bucket[BUSY_BUCKETS]; /* bucket number << 32 | nanoseconds busy in it */
+
+    _Atomic uint32_t runnable; /* 1: it has work for the GPU. Writer: its process */
+    _Atomic uint64_t slice_us; /* how long its turn lasts while others have work */
+};
+
+/* Whose turn it is on one GPU. */
+struct shared_turn {
+    _Atomic uint64_t gpu_key;  /* 0: nobody has used the entry. Set once, under the lock */
+    _Atomic uint32_t owner;    /* slot + 1; 0: nobody. Compare-and-swap by any process; a futex word */
+    _Atomic uint64_t since_ns; /* since when; the owner's process, after it has become it */
 };
 
 struct shared_state {
@@ -43,6 +55,7 @@ struct shared_state {
     pthread_mutex_t lock;        /* robust, process-shared: who takes a slot and who may have memory */
     _Atomic uint32_t slots_used; /* slots from this one on were never taken */
     struct shared_slot slots[STATE_SLOTS];
+    struct shared_turn turns[STATE_GPUS];
 };
 
 /* Of this process. */
@@ -221,6 +234,107 @@ enum vgpu_status shared_state_open(const char *seed, struct shared_state **state
                               path);
 }
 
+/* --- turns --- */
+
+#define DEFAULT_SLICE_US 2048u
+
+/* So long after the end of its slice who has not passed the turn on is not going to. */
+#define PASSED_OVER_NS 300000000ull
+
+#define TURN_LOOK_NS 2000000u
+
+/* NULL: more GPUs than there is room for; they have no turns. Takes a new entry only under the lock. */
+static struct shared_turn *find_turn(struct shared_state *state, uint64_t gpu_key)
+{
+    for (int i = 0; i < STATE_GPUS; i++) {
+        uint64_t none = 0;
+        if (atomic_load(&state->turns[i].gpu_key) == gpu_key ||
+            atomic_compare_exchange_strong(&state->turns[i].gpu_key, &none, gpu_key))
+            return &state->turns[i];
+    }
+    return NULL;
+}
+
+static uint32_t slot_number(const struct shared_slot *slot)
+{
+    return (uint32_t)(slot - atomic_load(&busy_state)->slots) + 1;
+}
+
+/* The next process after this one that has work; its own number when there is no other. */
+static uint32_t next_number(const struct shared_slot *slot)
+{
+    struct shared_state *state = atomic_load(&busy_state);
+    uint32_t used = atomic_load(&state->slots_used), own = slot_number(slot);
+    for (uint32_t step = 1; step < used; step++) {
+        struct shared_slot *other = &state->slots[(own - 1 + step) % used];
+        int pid = atomic_load_explicit(&other->pid, memory_order_acquire);
+        if (!pid || !atomic_load(&other->runnable) || other->gpu_key != slot->gpu_key)
+            continue;
+        if (slot_is_alive(other, pid))
+            return slot_number(other);
+        atomic_store(&other->runnable, 0);
+    }
+    return own;
+}
+
+static bool is_passed_over(const struct shared_turn *turn, uint32_t owner, uint64_t now_ns)
+{
+    const struct shared_slot *slot = &atomic_load(&busy_state)->slots[owner - 1];
+    int pid = atomic_load_explicit(&slot->pid, memory_order_acquire);
+    if (!pid || !atomic_load(&slot->runnable) || !slot_is_alive(slot, pid))
+        return true;
+    return now_ns > atomic_load(&turn->since_ns) + atomic_load(&slot->slice_us) * 1000 + PASSED_OVER_NS;
+}
+
+/* Its slice is over and others have work. */
+static bool must_pass_on(const struct shared_turn *turn, const struct shared_slot *slot, uint32_t *next)
+{
+    if (clock_monotonic_ns() < atomic_load(&turn->since_ns) + atomic_load(&slot->slice_us) * 1000)
+        return false;
+    *next = next_number(slot);
+    return *next != slot_number(slot);
+}
+
+static void pass_turn(struct shared_turn *turn, uint32_t from, uint32_t to)
+{
+    atomic_store(&turn->since_ns, clock_monotonic_ns());
+    if (atomic_compare_exchange_strong(&turn->owner, &from, to))
+        futex_wake_all(&turn->owner);
+}
+
+void shared_slot_turn(struct shared_slot *slot)
+{
+    struct shared_turn *turn = find_turn(atomic_load(&busy_state), slot->gpu_key);
+    uint32_t own = slot_number(slot), next;
+    if (!turn)
+        return;
+    if (atomic_load(&turn->owner) == own && must_pass_on(turn, slot, &next))
+        pass_turn(turn, own, next);
+    for (;;) {
+        uint32_t owner = atomic_load(&turn->owner);
+        if (owner == own)
+            return;
+        if (owner == 0 || is_passed_over(turn, owner, clock_monotonic_ns()))
+            pass_turn(turn, owner, own);
+        else
+            futex_wait(&turn->owner, owner, TURN_LOOK_NS);
+    }
+}
+
+void shared_slot_set_slice(struct shared_slot *slot, uint64_t slice_us)
+{
+    atomic_store(&slot->slice_us, slice_us);
+}
+
+static void leave_turn(struct shared_slot *slot)
+{
+    struct shared_turn *turn = find_turn(atomic_load(&busy_state), slot->gpu_key);
+    uint32_t own = slot_number(slot), next = next_number(slot);
+    atomic_store(&slot->runnable, 0);
+    if (turn && atomic_load(&turn->owner) == own)
+        pass_turn(turn, own, next == own ? 0 : next);
+}
+
 /* --- slots --- */
 
 struct shared_slot *shared_state_join(struct shared_state *state, uint64_t gpu_key)
@@ -240,6 +354,9 @@ struct shared_slot *shared_state_join(struct shared_state *state, uint64_t gpu_k
         found->gpu_key = gpu_key;
         atomic_store(&found->memory_bytes, 0);
         atomic_store(&found->busy_since_ns, 0);
+        atomic_store(&found->runnable, 0);
+        atomic_store(&found->slice_us, DEFAULT_SLICE_US);
+        find_turn(state, gpu_key);
         for (int i = 0; i < BUSY_BUCKETS; i++)
             atomic_store(&found->busy_bucket[i], 0);
         busy_depth[index] = 0;
@@ -327,7 +444,9 @@ void shared_slot_busy_begin(struct shared_slot *slot)
     pthread_mutex_lock(&busy_lock);
     if ((*slot_depth(slot))++ == 0)
         atomic_store_explicit(&slot->busy_since_ns, clock_monotonic_ns(), memory_order_relaxed);
+    atomic_store(&slot->runnable, 1);
     pthread_mutex_unlock(&busy_lock);
+    shared_slot_turn(slot);
 }
 
 void shared_slot_busy_end(struct shared_slot *slot)
@@ -337,6 +456,7 @@ void shared_slot_busy_end(struct shared_slot *slot)
         uint64_t since_ns = atomic_load_explicit(&slot->busy_since_ns, memory_order_relaxed);
         atomic_store_explicit(&slot->busy_since_ns, 0, memory_order_relaxed);
         busy_record(slot, since_ns, clock_monotonic_ns());
+        leave_turn(slot);
     }
     pthread_mutex_unlock(&busy_lock);
 }

@@ -35,9 +35,16 @@ bool shared_slot_reserve(struct shared_state *state, struct shared_slot *slot, u
                          uint64_t limit_bytes);
 void shared_slot_release(struct shared_state *state, struct shared_slot *slot, uint64_t bytes);
 
-/* Any thread, nested: the process is busy on the GPU between its first begin and its last end. */
+/* Any thread, nested: the process is busy on the GPU between its first begin and its last end. A GPU runs one
+ * process at a time, each for its time slice while others have work, as the hardware does: begin waits for
+ * the process's turn, and turn, called again and again by whatever runs long, may wait for the next one. A
+ * process that does not call it for a long time after its slice, as it has been stopped, is passed over. */
 void shared_slot_busy_begin(struct shared_slot *slot);
+void shared_slot_turn(struct shared_slot *slot);
 void shared_slot_busy_end(struct shared_slot *slot);
+
+/* The process's time slice on the GPU, 2048 us if never set. */
+void shared_slot_set_slice(struct shared_slot *slot, uint64_t slice_us);
 
 /* Held by all living processes. */
 uint64_t shared_state_used_bytes(struct shared_state *state, uint64_t gpu_key);

@@ -1,0 +1,18 @@
+/* Channel groups of the simulated GPU, as the resource manager of the real driver has them: a context has
+ * one, made by an ioctl through whatever `ioctl` the program has, so that a program that looks at the
+ * driver's ioctls sees it, and may set its time slice (class 0xa06c; the numbers are those of NVIDIA's open
+ * kernel modules).
+ *
+ * VGPU_SIM_TIME_SLICES=0: a driver that does not let programs set them. */
+#ifndef VGPU_SIMGPU_CHANNEL_GROUP_H
+#define VGPU_SIMGPU_CHANNEL_GROUP_H
+
+#include <stdint.h>
+
+#include "simgpu/shared_state.h"
+
+/* Of a new context; its slice is that of the process on the GPU. Its number; 0: it has none. */
+uint32_t channel_group_make(struct shared_slot *slot);
+void channel_group_free(uint32_t group);
+
+#endif

@@ -141,6 +141,27 @@ typedef enum {
 
 typedef enum { NVML_VOLATILE_ECC = 0, NVML_AGGREGATE_ECC = 1 } nvmlEccCounterType_t;
 
+/* One of nvmlDeviceGetFieldValues. */
+typedef union {
+    double dVal;
+    int siVal;
+    unsigned int uiVal;
+    unsigned long ulVal;
+    unsigned long long ullVal;
+    signed long long sllVal;
+    unsigned short usVal;
+} nvmlValue_t;
+
+typedef struct {
+    unsigned int fieldId; /* in */
+    unsigned int scopeId; /* in */
+    long long timestamp;  /* CPU time in microseconds since 1970 */
+    long long latencyUsec;
+    unsigned int valueType; /* which member of value */
+    nvmlReturn_t nvmlReturn;
+    nvmlValue_t value;
+} nvmlFieldValue_t;
+
 /* P0 (fastest) to P15, or 32: unknown. */
 typedef int nvmlPstates_t;
 
@@ -212,6 +233,9 @@ nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, nvmlEnableState_t *curren
 nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, nvmlMemoryErrorType_t type,
                                          nvmlEccCounterType_t counter, unsigned long long *errors);
 nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *current, unsigned int *pending);
+
+/* Each value has its own result; the function's says whether it could ask at all. */
+nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesCount, nvmlFieldValue_t *values);
 
 /* Processes with a context. In: *count entries have room. Out: how many there are;
  * NVML_ERROR_INSUFFICIENT_SIZE with *count set when they do not fit. infos may be NULL when *count is 0. pids

@@ -52,6 +52,7 @@ struct daemon {
     struct service service;
     struct host host;
     struct reception reception;
+    struct monitors monitors;
     struct config_watch *config_watch;
     struct rescan *rescan;
     struct grant_log *grant_log;
@@ -209,6 +210,7 @@ static void close_all(struct daemon *daemon)
     grant_log_close(daemon->grant_log);
     guard_close(daemon->service.guard);
     daemon->service.guard = NULL;
+    gpu_facts_close(daemon->monitors.facts);
     admin_server_close(daemon->admin_server);
     daemon->admin_server = NULL;
     spares_fini(&daemon->service.spares);
@@ -380,21 +382,24 @@ static enum vgpu_status database_open(struct daemon *daemon, struct vgpu_error *
     return status;
 }
 
-static enum vgpu_status rescan_begin(struct daemon *daemon, struct vgpu_error *err)
+/* Whoever asks NVML: for which GPUs there are, and for what guests may know of them. */
+static enum vgpu_status nvml_begin(struct daemon *daemon, struct vgpu_error *err)
 {
     uint64_t interval_us = settings_duration_us(daemon->settings, SETTING_GPU_RESCAN);
     char nvml[PATH_MAX];
     struct inventory_options inventory = {0};
-    if (!interval_us)
-        return VGPU_OK;
+    enum vgpu_status status = VGPU_OK;
     if (settings_choice(daemon->settings, SETTING_DRIVER) == SETTING_DRIVER_SIMULATED) {
-        enum vgpu_status status = prefix_find(PREFIX_SIMULATED_NVML, nvml, err);
-        if (status != VGPU_OK)
-            return status;
+        status = prefix_find(PREFIX_SIMULATED_NVML, nvml, err);
         inventory.nvml_path = nvml;
         inventory.simulated = true;
     }
-    return rescan_open(&daemon->loop, daemon->database_path, &inventory, interval_us, &daemon->rescan, err);
+    if (status == VGPU_OK)
+        status = gpu_facts_open(&daemon->loop, inventory.nvml_path, &daemon->monitors.facts, err);
+    if (status == VGPU_OK && interval_us)
+        status =
+            rescan_open(&daemon->loop, daemon->database_path, &inventory, interval_us, &daemon->rescan, err);
+    return status;
 }
 
 /* Whether fd is the listening socket of this path. */
@@ -443,7 +448,10 @@ static enum vgpu_status start(struct daemon *daemon, struct vgpu_error *err)
     *reception = (struct reception){.loop = &daemon->loop,
                                     .service = &daemon->service,
                                     .host = &daemon->host,
+                                    .monitors = &daemon->monitors,
                                     .run_dir = daemon->run_dir};
+    daemon->monitors.loop = &daemon->loop;
+    daemon->monitors.host = &daemon->host;
     snprintf(admin_path, sizeof admin_path, "%s/" ADMIN_SOCKET_NAME, daemon->run_dir);
     sockets_inherit(daemon, admin_path, &admin_fd);
     enum vgpu_status status = service_init(daemon, err);
@@ -454,7 +462,7 @@ static enum vgpu_status start(struct daemon *daemon, struct vgpu_error *err)
     if (status == VGPU_OK)
         status = database_open(daemon, err);
     if (status == VGPU_OK)
-        status = rescan_begin(daemon, err);
+        status = nvml_begin(daemon, err);
     if (status == VGPU_OK)
         reception_sweep(reception);
     return status;

@@ -19,6 +19,9 @@
 
 #include <linux/vm_sockets.h>
 
+/* Connections of one VM that have said nothing yet. */
+#define SILENT_PER_VM_MAX 64
+
 enum door_kind { DOOR_TCP, DOOR_OWN_FILE, DOOR_INHERITED_FILE };
 
 struct door {
@@ -111,6 +114,26 @@ static void receive(struct reception *reception, struct vm *vm, int fd)
         arrivals_add(&reception->arrivals, vm, fd);
 }
 
+static void first_byte_known(void *context, const char *vm_uuid, int fd, bool is_monitor)
+{
+    struct reception *reception = context;
+    struct vm *vm = host_find_vm(reception->host, vm_uuid);
+    if (!vm)
+        close(fd);
+    else if (is_monitor)
+        monitor_accept(reception->monitors, vm_uuid, fd);
+    else
+        receive(reception, vm, fd);
+}
+
+/* A connection of this VM. */
+static void let_in(struct reception *reception, const struct vm *vm, int fd)
+{
+    if (!doorstep_add(&reception->doorstep, vm->info.vm_uuid, fd))
+        refuse(reception, fd, HANDSHAKE_BUSY,
+               "too many connections of this VM have come in and said nothing");
+}
+
 static void unknown_vm(const struct reception *reception, int fd, const char *who)
 {
     char text[sizeof((struct server_welcome){0}).text];
@@ -137,7 +160,7 @@ static void door_accepted(void *context, struct listener *listener, int fd)
     tcp_prepare(fd);
     struct vm *vm = host_find_vm(door->reception->host, door->vm_uuid);
     if (vm)
-        receive(door->reception, vm, fd);
+        let_in(door->reception, vm, fd);
     else
         unknown_vm(door->reception, fd, door->vm_uuid);
 }
@@ -155,7 +178,7 @@ static void vsock_accepted(void *context, struct listener *listener, int fd)
     char who[32];
     snprintf(who, sizeof who, "vsock CID %u", peer.svm_cid);
     if (vm)
-        receive(reception, vm, fd);
+        let_in(reception, vm, fd);
     else
         unknown_vm(reception, fd, who);
 }
@@ -237,6 +260,10 @@ enum vgpu_status reception_open(struct reception *reception, const struct settin
     reception->arrivals.serve = serve;
     reception->arrivals.context = reception;
     arrivals_open(&reception->arrivals, reception->loop);
+    reception->doorstep = (struct doorstep){.loop = reception->loop,
+                                            .per_vm_max = SILENT_PER_VM_MAX,
+                                            .known = first_byte_known,
+                                            .context = reception};
     reception->access = (struct socket_access){
         .mode = settings_mode(settings, SETTING_GUEST_SOCKET_MODE), .uid = (uid_t)-1, .gid = (gid_t)-1};
     enum vgpu_status status =
@@ -326,6 +353,8 @@ void reception_remove_vm(struct reception *reception, struct vm *vm)
     if (vm->door)
         door_close(vm->door);
     vm->door = NULL;
+    doorstep_clear(&reception->doorstep, vm->info.vm_uuid);
+    monitors_end(reception->monitors, vm->info.vm_uuid);
 }
 
 void reception_sweep(const struct reception *reception)
@@ -359,6 +388,8 @@ void reception_close(struct reception *reception)
     }
     listener_close(reception->vsock);
     reception->vsock = NULL;
+    doorstep_clear(&reception->doorstep, NULL);
+    monitors_end(reception->monitors, NULL);
     for (size_t i = 0; i < reception->host->vm_count; i++)
         reception_remove_vm(reception, reception->host->vms[i]);
 }

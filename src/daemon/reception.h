@@ -4,7 +4,9 @@
 
 #include "base/settings.h"
 #include "daemon/arrivals.h"
+#include "daemon/doorstep.h"
 #include "daemon/host.h"
+#include "daemon/monitor.h"
 #include "daemon/service.h"
 #include "daemon/socket.h"
 
@@ -22,9 +24,11 @@ struct reception {
     struct arrivals arrivals;
     struct door_list doors; /* that do not come and go with their VM: TCP, and files that systemd made */
     struct listener *vsock; /* NULL: none */
+    struct doorstep doorstep;
+    struct monitors *monitors;
 };
 
-/* loop, service, host and run_dir are set already. Opens what the settings name: vsock and TCP. */
+/* loop, service, host, monitors and run_dir are set already. Opens what the settings name: vsock and TCP. */
 enum vgpu_status reception_open(struct reception *reception, const struct settings *settings,
                                 struct vgpu_error *err);
 

@@ -46,6 +46,11 @@ struct worker {
 
     /* The grant: seat.c decides, the functions below carry out. */
     struct grant_page *page;
+    struct {
+        uint64_t since_us; /* 0: nobody has asked yet */
+        uint64_t gpu_time_us;
+        uint32_t percent;
+    } usage;             /* of the GPU, for monitor.c */
     uint32_t generation; /* of the page, as the daemon last set it */
     bool wants;          /* asked, and has not been granted since */
     bool holds;          /* was granted, and has not given back since */

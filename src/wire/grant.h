@@ -121,6 +121,7 @@ struct grant_page {
     _Alignas(64) _Atomic uint64_t calls;  /* calls executed */
     _Atomic uint64_t gpu_calls;           /* of these, calls that put work on the GPU */
     _Atomic uint64_t device_memory_bytes; /* device memory the guest process holds */
+    _Atomic uint32_t guest_pid;           /* in the guest's own numbering, as it says; 0: not known yet */
     _Atomic uint64_t gpu_time_us;         /* how long it has had work on the GPU; up to date with each
                                            * CONTROL_RELEASED, else some work behind */
 };

@@ -16,6 +16,7 @@
 #include "wire/frame.h"
 #include "wire/handshake.h"
 #include "wire/lane.h"
+#include "worker/gate.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
 #include "worker/vm.h"
@@ -101,6 +102,7 @@ static bool greet(int fd)
         connection.shares_memory = (hello.flags & HANDSHAKE_SHARED_MEMORY) != 0 && is_local(fd);
         if (!connection.shares_memory || arena_claim(hello.arena_base, hello.arena_bytes)) {
             connection.fd = fd;
+            gate_note_guest(hello.pid);
             log_info("guest process %u (%s), %s", hello.pid, hello.program,
                      connection.shares_memory ? "shared memory" : "stream");
             return send_welcome(fd, HANDSHAKE_OK, connection.shares_memory ? HANDSHAKE_SHARED_MEMORY : 0,

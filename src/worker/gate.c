@@ -325,6 +325,11 @@ void gate_count_call(struct gate_pass *pass, bool work)
         gate_flush_counts(pass);
 }
 
+void gate_note_guest(uint32_t pid)
+{
+    atomic_store_explicit(&gate_page->guest_pid, pid, memory_order_relaxed);
+}
+
 void gate_count_memory(int64_t bytes)
 {
     atomic_fetch_add_explicit(&gate_page->device_memory_bytes, (uint64_t)bytes, memory_order_relaxed);

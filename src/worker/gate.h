@@ -70,4 +70,7 @@ static inline void gate_count_bytes(struct gate_pass *pass, uint64_t bytes)
 }
 void gate_count_memory(int64_t bytes);
 
+/* The process id that the guest gives itself. */
+void gate_note_guest(uint32_t pid);
+
 #endif

@@ -180,11 +180,11 @@ int main(int argc, char **argv)
     keep_guest_number();
     configure();
     host_memory_offer_process();
+    meeting_open(); /* takes milliseconds once there are threads */
     load_driver(driver_path);
     if (strcmp(argv[argc - 2], "--warm") == 0)
         warm_up();
     int vm_fd = await_guest(vm_argument);
-    meeting_open();
     pthread_t thread;
     if (!vm_bind(vm_fd) || !gate_open(WORKER_FD_GRANT, WORKER_FD_CONTROL) ||
         pthread_create(&thread, NULL, listen_to_daemon, NULL) != 0)

@@ -78,18 +78,37 @@ static CUresult reset(CUdevice device)
     return result;
 }
 
-/* A program with a context of its own seldom wants the primary one too. */
-static void make_room(void)
+static void *make_room(void *unused)
 {
     pthread_mutex_lock(&warm.lock);
     destroy_hidden();
     pthread_mutex_unlock(&warm.lock);
+    return unused;
 }
 
+static bool is_hidden(void)
+{
+    pthread_mutex_lock(&warm.lock);
+    bool hidden = warm.hidden;
+    pthread_mutex_unlock(&warm.lock);
+    return hidden;
+}
+
+/* A program with a context of its own seldom wants the primary one too. The program need not wait for its
+ * end, unless there is no memory for both. */
 static CUresult create_context(CUcontext *context, unsigned int flags, CUdevice device)
 {
-    make_room();
-    return warm.real.cuCtxCreate_v2(context, flags, device);
+    pthread_t thread;
+    CUresult result = warm.real.cuCtxCreate_v2(context, flags, device);
+    if (!is_hidden())
+        return result;
+    if (result == CUDA_ERROR_OUT_OF_MEMORY) {
+        make_room(NULL);
+        return warm.real.cuCtxCreate_v2(context, flags, device);
+    }
+    if (result == CUDA_SUCCESS && pthread_create(&thread, NULL, make_room, NULL) == 0)
+        pthread_detach(thread);
+    return result;
 }
 
 CUresult warm_context_make(void)

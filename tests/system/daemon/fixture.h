@@ -47,6 +47,8 @@ void vm_register(struct fixture *fixture, const char *vm_uuid, char pool, enum v
 
 /* A guest process of the VM: a connection to its socket. */
 int guest_connect(const struct fixture *fixture, const char *vm_uuid);
+/* Says that it is a guest process: the daemon waits for that. guest_connect() does it. */
+void guest_knock(int guest);
 /* -1 and errno when the socket does not let it. */
 int guest_try_connect(const struct fixture *fixture, const char *vm_uuid);
 /* The first message from the other side. */

@@ -87,6 +87,7 @@ static void changes_of_others_are_seen(void **state)
         usleep(5000);
         guest = guest_try_connect(fixture, "abc123");
     }
+    guest_knock(guest);
     assert_int_equal(guest_welcome(guest).status, HANDSHAKE_OK);
     close(guest);
     vgpu_close(other);
@@ -336,6 +337,7 @@ static void who_reaches_a_tcp_port_is_its_vm(void **state)
     vm_register(fixture, "abc123", 'A', VGPU_PRIORITY_LOW);
     daemon_start(fixture);
     int guest = tcp_connect(known);
+    guest_knock(guest);
     assert_int_equal(guest_welcome(guest).status, HANDSHAKE_OK);
     expect_argument(guest, "--vm=abc123");
     close(guest);

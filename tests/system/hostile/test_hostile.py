@@ -51,6 +51,7 @@ class Fight:
         """What the daemon keeps of a VM that has had a process is there."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.host.folder / "run" / "guests" / f"{ATTACKER}.sock"))
+            connection.sendall(b"V")
             wait_until(lambda: len(self.host.workers()) == 2, 20, "the attacker's first worker")
         wait_until(lambda: len(self.host.workers()) == 1, 20, "the end of the attacker's first worker")
 

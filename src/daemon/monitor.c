@@ -118,7 +118,7 @@ static void fill_memory(struct monitor_answer *head, const struct nvml_facts *fa
     head->memory_reserved_bytes = memory.reserved;
     head->memory_free_bytes = memory.free;
     head->memory_used_bytes = memory.used;
-    uint64_t quota = vm->limits.memory_quota_bytes;
+    uint64_t quota = vm->policy.page.memory_quota_bytes;
     if (!quota || quota >= memory.total)
         return;
     uint64_t used = vm->page ? vm_page_read(&vm->page->memory_used_bytes) : 0;

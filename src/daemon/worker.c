@@ -485,17 +485,19 @@ enum vgpu_status worker_start_spare(struct service *service, struct gpu *gpu, st
     return VGPU_OK;
 }
 
-/* Hands it the guest. On error its process is of no use, and guest_fd still the caller's. */
-static enum vgpu_status worker_serve(struct worker *worker, struct seat *seat, int guest_fd,
-                                     struct vgpu_error *err)
+/* Tells the worker which guest it is for. False: it is dying, or of no use; guest_fd stays as it is. */
+static bool guest_hand_over(struct worker *worker, const struct vm *vm, int guest_fd)
 {
     struct control_message message = {.type = CONTROL_SERVE};
-    struct vm *vm = seat->vm;
     const int fds[SERVE_FDS] = {[SERVE_FD_GUEST] = guest_fd, [SERVE_FD_VM] = vm->page_fd};
     snprintf(message.text, sizeof message.text, "%s", vm->info.vm_uuid);
-    if (!control_send_fds(worker->control_fd, &message, fds, SERVE_FDS))
-        return error_set_errno(err, VGPU_ERR_IO, "cannot hand the guest process to worker %d",
-                               worker_pid(worker));
+    return control_send_fds(worker->control_fd, &message, fds, SERVE_FDS);
+}
+
+/* It has been handed over: takes guest_fd over. */
+static void guest_seat(struct worker *worker, struct seat *seat, int guest_fd)
+{
+    struct vm *vm = seat->vm;
     worker->guest_fd = guest_fd;
     worker->seat = seat;
     worker->state = WORKER_STARTING;
@@ -507,7 +509,6 @@ static enum vgpu_status worker_serve(struct worker *worker, struct seat *seat, i
     vm->process_count++;
     vm->has_been_used = true;
     log_debug("VM %s: worker %d on GPU %d", vm->info.vm_uuid, worker_pid(worker), (int)seat->gpu->gpu_id);
-    return VGPU_OK;
 }
 
 /* Has a worker in the seat serve the guest. On error the seat is as it was. */
@@ -516,18 +517,20 @@ static enum vgpu_status serve_in_seat(struct service *service, struct seat *seat
 {
     struct worker *worker;
     while ((worker = spares_take(seat->gpu))) {
-        worker->untaken = true;
-        if (worker_serve(worker, seat, guest_fd, err) == VGPU_OK)
+        if (guest_hand_over(worker, seat->vm, guest_fd)) {
+            worker->untaken = true;
+            guest_seat(worker, seat, guest_fd);
             return VGPU_OK;
+        }
         worker_kill(worker); /* it has just died */
     }
     worker = worker_spawn(service, seat->gpu, false, err);
     if (!worker)
         return VGPU_ERR_IO;
-    enum vgpu_status status = worker_serve(worker, seat, guest_fd, err);
-    if (status != VGPU_OK)
-        worker_kill(worker);
-    return status;
+    if (!guest_hand_over(worker, seat->vm, guest_fd))
+        worker_kill(worker); /* as if it had taken it: the guest is told what becomes of the process */
+    guest_seat(worker, seat, guest_fd);
+    return VGPU_OK;
 }
 
 enum vgpu_status worker_start(struct service *service, struct vm *vm, struct gpu *gpu, int guest_fd,

@@ -23,6 +23,40 @@ int frame_read(int fd, void *buffer, size_t bytes)
     return 0;
 }
 
+static int read_ahead(struct frame_reader *reader)
+{
+    ssize_t got;
+    do {
+        got = recv(reader->fd, reader->bytes, sizeof reader->bytes, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got == 0)
+        errno = ECONNRESET;
+    if (got <= 0)
+        return -1;
+    reader->begin = 0;
+    reader->end = (uint32_t)got;
+    return 0;
+}
+
+int frame_reader_take(struct frame_reader *reader, void *buffer, size_t bytes)
+{
+    uint8_t *at = buffer;
+    while (bytes > 0) {
+        size_t here = reader->end - reader->begin;
+        if (here == 0 && bytes >= sizeof reader->bytes)
+            return frame_read(reader->fd, at, bytes);
+        if (here == 0 && read_ahead(reader) != 0)
+            return -1;
+        here = reader->end - reader->begin;
+        size_t part = here < bytes ? here : bytes;
+        memcpy(at, reader->bytes + reader->begin, part);
+        reader->begin += (uint32_t)part;
+        at += part;
+        bytes -= part;
+    }
+    return 0;
+}
+
 /* Sends both parts of `parts` completely; consumes them. */
 static int write_parts(int fd, struct iovec parts[2], struct msghdr *message)
 {

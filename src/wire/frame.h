@@ -15,7 +15,8 @@ enum frame_type {
     FRAME_RECORD,        /* guest: a record follows */
     FRAME_REPLY,         /* worker: a reply_header and its body follow */
     FRAME_ERROR, /* worker: a forgotten call of this lane failed since its last answer; value: CUresult */
-    FRAME_ENDED, /* worker: no call will be answered any more, and each returns value (CUresult); text follows */
+    FRAME_ENDED, /* worker: no call will be answered any more, and each returns value (CUresult); text follows
+                  */
 };
 
 #define FRAME_MAX_LANES 1024u
@@ -31,6 +32,15 @@ struct frame_header {
  * set (ECONNRESET when the other side has closed). */
 int frame_read(int fd, void *buffer, size_t bytes);
 int frame_write(int fd, const struct frame_header *header, const void *body, size_t body_bytes);
+
+/* Reads ahead: what has arrived is taken with one system call, however many messages it is. For one thread,
+ * on a connection that brings no descriptors. Begins zeroed, but for fd. */
+struct frame_reader {
+    int fd;
+    uint32_t begin, end; /* of what is here and not yet taken */
+    uint8_t bytes[64u << 10];
+};
+int frame_reader_take(struct frame_reader *reader, void *buffer, size_t bytes);
 
 /* One header that may bring a descriptor: *passed_fd is -1 when it brought none, otherwise the caller's to
  * close. Only on AF_UNIX. */

@@ -263,11 +263,19 @@ static void close_lane(uint32_t id)
     pthread_mutex_unlock(&connection.lanes_lock);
 }
 
+/* Over a stream the records are read ahead; with shared memory there is little to read, and it may bring
+ * descriptors. */
+static int take_bytes(struct frame_reader *reader, void *buffer, size_t bytes)
+{
+    return reader != NULL ? frame_reader_take(reader, buffer, bytes)
+                          : frame_read(connection.fd, buffer, bytes);
+}
+
 /* A record over a stream. Only this thread closes lanes, so the one found stays. */
-static bool take_record(const struct frame_header *frame, uint8_t *buffer)
+static bool take_record(struct frame_reader *reader, const struct frame_header *frame, uint8_t *buffer)
 {
     if (frame->bytes < sizeof(struct record_header) || frame->bytes > RECORD_MAX_BYTES ||
-        frame->bytes % 8 != 0 || frame_read(connection.fd, buffer, frame->bytes) != 0)
+        frame->bytes % 8 != 0 || take_bytes(reader, buffer, frame->bytes) != 0)
         return false;
     struct record_header header;
     memcpy(&header, buffer, sizeof header);
@@ -289,8 +297,11 @@ void connection_serve(void)
 {
     uint8_t *buffer = malloc(RECORD_MAX_BYTES);
     struct frame_header frame;
-    bool good = buffer != NULL;
-    while (good && frame_read(connection.fd, &frame, sizeof frame) == 0) {
+    struct frame_reader *reader = connection.shares_memory ? NULL : calloc(1, sizeof *reader);
+    bool good = buffer != NULL && (connection.shares_memory || reader != NULL);
+    if (reader != NULL)
+        reader->fd = connection.fd;
+    while (good && take_bytes(reader, &frame, sizeof frame) == 0) {
         switch (frame.type) {
         case FRAME_LANE_OPEN:
             good = frame.bytes == 0 && open_lane(frame.lane);
@@ -300,7 +311,7 @@ void connection_serve(void)
             close_lane(frame.lane);
             break;
         case FRAME_RECORD:
-            good = !connection.shares_memory && take_record(&frame, buffer);
+            good = !connection.shares_memory && take_record(reader, &frame, buffer);
             break;
         default:
             good = false;
@@ -310,5 +321,6 @@ void connection_serve(void)
         log_warning("the guest broke the protocol");
         vm_page_count(&vm_page->faults, 1);
     }
+    free(reader);
     free(buffer);
 }

@@ -1,8 +1,8 @@
 """What the bench scripts share: native and queued runs of one program that prints `name value unit` lines, alternating in
 one run, and the table of medians with ratios."""
 
-import os
 import pathlib
+import socket
 import statistics
 import subprocess
 import sys
@@ -11,8 +11,41 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str((HERE / "../tests/gpu").resolve()))
 from testbed import Host, Installation  # noqa: E402, F401
 
-# How the queue is reached: environment of the guest beside the daemon's.
-WAYS = {"queue": {}, "stream": {"VGPU_TRANSPORT": "stream"}}
+VM = "bench"
+
+
+def free_port():
+    """A TCP port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Bench(Host):
+    """A host with the VM `bench`, which is reached through shared memory (`queue`) and over TCP (`tcp`)."""
+
+    def __init__(self, installation, driver):
+        super().__init__(installation, driver)
+        self.driver = driver
+        self.address = f"127.0.0.1:{free_port()}"
+        self.environment["VGPU_LISTEN_TCP"] = f"{self.address}={VM}"
+
+    def __enter__(self):
+        super().__enter__()
+        self.set_up([(VM, "A", "high")])
+        return self
+
+    def run(self, way, command):
+        """Runs the program natively or in a way; {name: (value, unit)}."""
+        environment = dict(self.environment)
+        if way == "native" and self.driver == "simulated":
+            environment["LD_LIBRARY_PATH"] = self.installation.folder("simulated")
+        elif way == "queue":
+            command = self.guest_command(VM, *command)
+        elif way == "tcp":
+            environment["LD_LIBRARY_PATH"] = self.installation.folder("guest")
+            environment["VGPU_SERVER"] = f"tcp:{self.address}"
+        return measure(command, environment)
 
 
 def measure(command, environment, seconds=500):
@@ -29,24 +62,14 @@ def measure(command, environment, seconds=500):
     return figures
 
 
-def native_environment(host, installation, driver):
-    environment = dict(host.environment)
-    if driver == "simulated":
-        environment["LD_LIBRARY_PATH"] = installation.folder("simulated")
-    return environment
-
-
-def alternate(host, installation, driver, commands, rounds, ways):
+def alternate(bench, commands, rounds, ways):
     """Runs every command natively and in each way, `rounds` times in turn: {way: [{name: (value, unit)}, ...]}."""
     results = {way: [] for way in ("native", *ways)}
     for _ in range(rounds):
         for way, runs in results.items():
             figures = {}
             for command in commands:
-                if way == "native":
-                    figures.update(measure(command, native_environment(host, installation, driver)))
-                else:
-                    figures.update(measure(host.guest_command("bench", *command), dict(host.environment, **WAYS[way])))
+                figures.update(bench.run(way, command))
             runs.append(figures)
     return results
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "guest/device_text.h"
 #include "guest/init.h"
 #include "guest/lane.h"
 #include "guest/lock.h"
@@ -110,12 +111,15 @@ CUresult message_answer(struct message *message, void *reply, size_t reply_bytes
     CUresult result = lane_wait_answer(message->thread, &header);
     if (result != CUDA_SUCCESS)
         return result;
-    size_t have = header->body_bytes < reply_bytes ? header->body_bytes : reply_bytes;
+    CUresult answered = (CUresult)header->result;
+    size_t body_bytes = reply_body_bytes(header), have = body_bytes < reply_bytes ? body_bytes : reply_bytes;
     if (have > 0)
         memcpy(reply, header + 1, have);
     if (reply_bytes > have)
         memset((uint8_t *)reply + have, 0, reply_bytes - have);
-    return seen((CUresult)header->result);
+    if (header->size & REPLY_TEXT_WAITS)
+        device_text_take(message->thread);
+    return seen(answered);
 }
 
 CUresult message_wait(struct message *message, void *reply, size_t reply_bytes)
@@ -135,7 +139,7 @@ const void *message_reply(const struct message *message, size_t *bytes)
     const struct guest_thread *thread = message->thread;
     const void *buffer = thread->lane != NULL ? (const void *)thread->lane->reply : thread->stream_reply;
     const struct reply_header *header = buffer;
-    *bytes = header->body_bytes;
+    *bytes = reply_body_bytes(header);
     return header + 1;
 }
 

@@ -15,9 +15,10 @@ struct sim_device {
     const struct machine_gpu *gpu;
     struct gpu_limits limits;
 
-    pthread_mutex_t lock;      /* for what follows */
-    struct CUctx_st *primary;  /* made at the first retain and kept, alive or not */
-    unsigned int primary_refs; /* 0: not active */
+    pthread_mutex_t lock;     /* for what follows */
+    struct CUctx_st *primary; /* made at the first retain and kept, alive or not */
+    bool primary_is_alive;
+    unsigned int primary_refs;
     unsigned int primary_flags;
     struct shared_slot *slot; /* while slot_users is not 0 */
     unsigned int slot_users;  /* contexts alive, and memory apart from them */

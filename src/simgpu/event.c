@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cuda_api.h"
+#include "simgpu/device_text.h"
 #include "simgpu/event_shared.h"
 #include "simgpu/handle.h"
 #include "simgpu/stream.h"
@@ -217,6 +218,7 @@ CUresult cuEventSynchronize(CUevent hEvent)
     struct work *work = recorded_work(hEvent);
     if (work)
         work_wait(work);
+    device_text_write();
     work_release(work);
     if (hEvent->shared)
         event_shared_wait(hEvent->shared);

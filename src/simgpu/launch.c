@@ -5,6 +5,7 @@
 
 #include "cuda_api.h"
 #include "simgpu/arena.h"
+#include "simgpu/device_text.h"
 #include "simgpu/module.h"
 #include "simgpu/occupancy.h"
 #include "simgpu/per_thread.h"
@@ -63,10 +64,9 @@ static bool find_memory(void *user, uint64_t address, uint64_t bytes, bool write
     return true;
 }
 
-static void print_text(void *user, const char *text, size_t bytes)
+static void keep_text(void *user, const char *text, size_t bytes, bool is_error)
 {
-    fwrite(text, 1, bytes, stdout);
-    fflush(stdout);
+    device_text_keep(text, bytes, is_error);
 }
 
 static uint64_t allocate_on_heap(void *user, uint64_t bytes)
@@ -159,7 +159,7 @@ static void run_kernel(struct work *work)
         .params = job->params,
         .params_bytes = job->params_bytes,
         .find = find_memory,
-        .print = print_text,
+        .print = keep_text,
         .heap_alloc = allocate_on_heap,
         .heap_free = free_on_heap,
         .turn = take_turn,

@@ -1,5 +1,6 @@
-/* cuDevicePrimaryCtx*: the one context of a device that all of a process shares. It is alive from the first
- * retain to the last release, or to a reset. */
+/* cuDevicePrimaryCtx*: the one context of a device that all of a process shares. It is alive from a retain to
+ * the last release, or to a reset, which does not change how often it is retained. Its handle stays the same
+ * for ever. */
 #include "cuda_api.h"
 #include "simgpu/context.h"
 #include "simgpu/handle.h"
@@ -25,10 +26,10 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
     if (result)
         return result;
     pthread_mutex_lock(&primary_lock);
-    if (device->primary_refs == 0) {
+    if (!device->primary_is_alive) {
         result = context_create(device, device->primary_flags, device->primary, &device->primary);
         if (!result)
-            device->primary->is_primary = true;
+            device->primary->is_primary = device->primary_is_alive = true;
     }
     if (!result) {
         device->primary_refs++;
@@ -40,8 +41,9 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *pctx, CUdevice dev)
 
 static void end_primary(struct sim_device *device)
 {
-    device->primary_refs = 0;
-    context_end(device->primary);
+    if (device->primary_is_alive)
+        context_end(device->primary);
+    device->primary_is_alive = false;
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
@@ -53,10 +55,8 @@ CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
     pthread_mutex_lock(&primary_lock);
     if (device->primary_refs == 0)
         result = CUDA_ERROR_INVALID_CONTEXT;
-    else if (device->primary_refs == 1)
+    else if (--device->primary_refs == 0)
         end_primary(device);
-    else
-        device->primary_refs--;
     pthread_mutex_unlock(&primary_lock);
     return result;
 }
@@ -68,8 +68,7 @@ CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
     if (result)
         return result;
     pthread_mutex_lock(&primary_lock);
-    if (device->primary_refs)
-        end_primary(device);
+    end_primary(device);
     pthread_mutex_unlock(&primary_lock);
     return CUDA_SUCCESS;
 }
@@ -84,7 +83,7 @@ CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
         return result;
     pthread_mutex_lock(&primary_lock);
     device->primary_flags = flags;
-    if (device->primary_refs)
+    if (device->primary_is_alive)
         device->primary->flags = flags;
     pthread_mutex_unlock(&primary_lock);
     return CUDA_SUCCESS;
@@ -100,7 +99,7 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *acti
         return result;
     pthread_mutex_lock(&primary_lock);
     *flags = device->primary_flags;
-    *active = device->primary_refs > 0;
+    *active = device->primary_is_alive;
     pthread_mutex_unlock(&primary_lock);
     return CUDA_SUCCESS;
 }

@@ -182,8 +182,8 @@ struct ptx_launch {
      * range; what it said is used until the launch ends, so an allocation must not go while a kernel that
      * may touch it runs. */
     bool (*find)(void *user, uint64_t address, uint64_t bytes, bool write, struct ptx_range *out);
-    /* printf and assert of device code. NULL: dropped. */
-    void (*print)(void *user, const char *text, size_t bytes);
+    /* printf of device code, and of assert what it is to say as an error. NULL: dropped. */
+    void (*print)(void *user, const char *text, size_t bytes, bool is_error);
     /* malloc and free of device code. heap_alloc returns 0 when there is none; NULL: always none. */
     uint64_t (*heap_alloc)(void *user, uint64_t bytes);
     void (*heap_free)(void *user, uint64_t address);

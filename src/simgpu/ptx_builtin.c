@@ -197,7 +197,7 @@ static void run_vprintf(struct ptx_warp *w, const struct ptx_insn *i, const stru
         return;
     const struct ptx_launch *launch = w->executor->launch;
     if (launch->print)
-        launch->print(launch->user, printer.output, printer.length);
+        launch->print(launch->user, printer.output, printer.length, false);
     answer(w, call, lane, 0);
 }
 
@@ -220,7 +220,8 @@ static void run_assertfail(struct ptx_warp *w, const struct ptx_insn *i, const s
                           (unsigned)argument(w, call, 2, lane), function, fault->block[0], fault->block[1],
                           fault->block[2], fault->thread[0], fault->thread[1], fault->thread[2], message);
     if (launch->print && length > 0)
-        launch->print(launch->user, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
+        launch->print(launch->user, text, (size_t)length < sizeof text ? (size_t)length : sizeof text - 1,
+                      true);
 }
 
 static void run_malloc(struct ptx_warp *w, const struct ptx_call *call, unsigned lane)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "simgpu/device_text.h"
 #include "simgpu/handle.h"
 #include "simgpu/stream.h"
 
@@ -319,6 +320,8 @@ CUresult work_submit(struct CUstream_st *stream, struct work *work, enum work_mo
     pthread_mutex_lock(&lock);
     CUresult result = submit_locked(stream, work, mode);
     pthread_mutex_unlock(&lock);
+    if (mode == WORK_WAITED)
+        device_text_write();
     if (result) {
         if (work->finish)
             work->finish(work);
@@ -413,11 +416,13 @@ static void wait_for_tails(struct CUctx_st *context, struct CUstream_st *only)
 void stream_wait(struct CUstream_st *stream)
 {
     wait_for_tails(stream->context, stream);
+    device_text_write();
 }
 
 void stream_wait_all(struct CUctx_st *context)
 {
     wait_for_tails(context, NULL);
+    device_text_write();
 }
 
 void stream_destroy_all(struct CUctx_st *context)

@@ -20,9 +20,9 @@ enum handshake_status {
     HANDSHAKE_NO_VM = 2,     /* not registered any more */
     HANDSHAKE_NO_DRIVER = 3, /* the host's driver could not be started */
     HANDSHAKE_VERSION_MISMATCH = 4,
-    HANDSHAKE_BUSY = 5,  /* the host cannot take another guest process now */
+    HANDSHAKE_BUSY = 5,        /* the host cannot take another guest process now */
     HANDSHAKE_QUARANTINED = 7, /* the administrator, or too many faults, keep the VM out */
-    HANDSHAKE_RETRY = 6, /* the address range proposed is taken in the worker: propose another */
+    HANDSHAKE_RETRY = 6,       /* the address range proposed is taken in the worker: propose another */
 };
 
 enum handshake_flags {

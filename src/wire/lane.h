@@ -61,8 +61,8 @@ struct lane_shared {
 
 /* The page that all lanes of a process share; written by the worker before it ends. */
 struct process_shared {
-    _Atomic uint32_t ended; /* not 0: no call will be answered any more, and this CUresult is what each returns;
-                             * text says why. Release */
+    _Atomic uint32_t ended; /* not 0: no call will be answered any more, and this CUresult is what each
+                             * returns; text says why. Release */
     char text[240];
 };
 

@@ -119,6 +119,16 @@ struct request_enumerate {
 };
 #define ENUMERATE_MAX 8192u
 
+/* What device code has printed since the last time. Reply: the structure, text for stdout, text for stderr;
+ * there is more as long as the reply says so (wire/record.h). */
+struct request_device_text {
+    uint32_t reserved;
+};
+struct reply_device_text {
+    uint32_t output_bytes;
+    uint32_t error_bytes;
+};
+
 /* How the GPU's multiprocessors hang together, in pairs: the group of each pair, and its number in the group.
  * Reply: the structure, the groups (one byte a pair), the numbers (likewise). */
 struct request_processor_groups {

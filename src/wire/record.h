@@ -26,10 +26,18 @@ struct record_header {
     uint32_t reserved;
 };
 
-/* Followed by body_bytes of reply structure and variable part. */
+/* Followed by reply structure and variable part. */
 struct reply_header {
     int32_t result; /* CUresult */
-    uint32_t body_bytes;
+    uint32_t size;  /* bytes that follow; and REPLY_TEXT_WAITS */
 };
+
+/* Device code has printed something: CALL_device_text fetches it. */
+#define REPLY_TEXT_WAITS 0x80000000u
+
+static inline uint32_t reply_body_bytes(const struct reply_header *header)
+{
+    return header->size & ~REPLY_TEXT_WAITS;
+}
 
 #endif

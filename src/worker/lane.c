@@ -14,6 +14,7 @@
 #include "worker/call.h"
 #include "worker/connection.h"
 #include "worker/device_memory.h"
+#include "worker/device_text.h"
 #include "worker/handle_map.h"
 #include "worker/held_memory.h"
 #include "worker/payload.h"
@@ -166,7 +167,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
 
 static void answer(struct lane *lane, CUresult result, const struct call *call, uint8_t *buffer)
 {
-    struct reply_header header = {.result = (int32_t)result, .body_bytes = call->reply_bytes};
+    struct reply_header header = {.result = (int32_t)result,
+                                  .size = call->reply_bytes | (device_text_waits() ? REPLY_TEXT_WAITS : 0)};
     memcpy(buffer, &header, sizeof header);
     if (lane->stream && lane->stream_error != CUDA_SUCCESS) {
         connection_error(lane->id, lane->stream_error);

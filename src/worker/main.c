@@ -25,6 +25,7 @@
 #include "wire/grant.h"
 #include "wire/handshake.h"
 #include "worker/connection.h"
+#include "worker/device_text.h"
 #include "worker/driver_ioctl.h"
 #include "worker/gate.h"
 #include "worker/host_memory.h"
@@ -181,6 +182,8 @@ int main(int argc, char **argv)
     configure();
     host_memory_offer_process();
     meeting_open(); /* takes milliseconds once there are threads */
+    if (!device_text_open())
+        give_up("the host is out of memory");
     load_driver(driver_path);
     if (strcmp(argv[argc - 2], "--warm") == 0)
         warm_up();

@@ -10,6 +10,9 @@ CUresult serve_device_info(struct call *call);
 CUresult serve_error_string(struct call *call);
 CUresult serve_pointer_attribute(struct call *call);
 
+/* device_text.c */
+CUresult serve_device_text(struct call *call);
+
 /* serve_processor_groups.c */
 CUresult serve_processor_groups(struct call *call);
 

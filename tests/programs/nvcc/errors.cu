@@ -1,4 +1,4 @@
-/* prints: too many threads: cudaErrorInvalidConfiguration
+/* prints: too many threads: cudaErrorInvalidValue
  * prints: told once: cudaSuccess
  * prints: no such device: cudaErrorInvalidDevice
  * prints: too much memory: cudaErrorMemoryAllocation

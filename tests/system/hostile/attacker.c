@@ -206,9 +206,9 @@ static int take_answer(struct attack_lane *lane, const uint8_t *reply)
 {
     struct reply_header header;
     memcpy(&header, reply, sizeof header);
-    MUST(header.body_bytes <= REPLY_MAX_BYTES - sizeof header);
-    lane->reply_bytes = header.body_bytes;
-    memmove(lane->reply, reply + sizeof header, header.body_bytes);
+    MUST(reply_body_bytes(&header) <= REPLY_MAX_BYTES - sizeof header);
+    lane->reply_bytes = reply_body_bytes(&header);
+    memmove(lane->reply, reply + sizeof header, lane->reply_bytes);
     return header.result;
 }
 

@@ -87,9 +87,10 @@ static void traps(void **state)
     run_fault(HEAD "brkpt; ret; }", 1, 1, memory, PTX_FAULT_TRAP);
 }
 
-static void print(void *user, const char *text, size_t bytes)
+static void print(void *user, const char *text, size_t bytes, bool is_error)
 {
     char *out = user;
+    strcat(out, is_error ? "error: " : "");
     strncat(out, text, bytes < 200 ? bytes : 200);
 }
 
@@ -127,7 +128,7 @@ static void asserts_and_prints(void **state)
     assert_int_equal(result.fault.kind, PTX_FAULT_ASSERT);
     assert_int_equal(result.fault.thread[0], 1);
     assert_string_equal(output, "0 2.2 hi%1234567890\n-1 2.2 hi%1234567890\n"
-                                "hi:12: hi: block: [0,0,0], thread: [1,0,0] Assertion `hi` failed.\n");
+                                "error: hi:12: hi: block: [0,0,0], thread: [1,0,0] Assertion `hi` failed.\n");
     module_free(module);
 }
 

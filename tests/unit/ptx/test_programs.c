@@ -265,7 +265,7 @@ static void halves(void **state)
     }
 }
 
-static void keep(void *user, const char *text, size_t bytes)
+static void keep(void *user, const char *text, size_t bytes, bool is_error)
 {
     strncat(user, text, bytes < 100 ? bytes : 100);
 }

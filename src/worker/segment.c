@@ -14,6 +14,7 @@
 
 #define PAGE_BYTES        4096ull
 #define SEGMENT_MAX_BYTES (1ull << 39)
+#define HUGE_PAGE_BYTES   (2ull << 20)
 
 /* Where shared memory may lie: beyond the pages that a NULL pointer of ours may lead to. */
 #define ADDRESS_FIRST (1ull << 20)
@@ -82,20 +83,28 @@ static size_t first_beyond(uint64_t address)
     return low;
 }
 
+/* The first place at or behind `address` where a segment may begin: a large one where huge pages can be
+ * mapped. */
+static uint64_t aligned_for(uint64_t address, uint64_t bytes)
+{
+    uint64_t step = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : PAGE_BYTES;
+    return (address + step - 1) & ~(step - 1);
+}
+
 /* A hole of `bytes` in the arena, or 0. Under the lock. */
 static uint64_t find_hole(uint64_t bytes)
 {
-    uint64_t at = segments.arena_base;
+    uint64_t at = aligned_for(segments.arena_base, bytes);
     uint64_t end = segments.arena_base + segments.arena_bytes;
     for (size_t i = 0; i < segments.count; i++) {
         const struct segment *held = &segments.items[i];
         if (!in_arena(held->address))
             continue;
-        if (held->address - at >= bytes)
+        if (held->address >= at && held->address - at >= bytes)
             return at;
-        at = held->address + held->bytes;
+        at = aligned_for(held->address + held->bytes, bytes);
     }
-    return end - at >= bytes ? at : 0;
+    return at < end && end - at >= bytes ? at : 0;
 }
 
 /* Keeps the place for a segment in the list. Under the lock. */
@@ -159,6 +168,8 @@ static CUresult place(int fd, uint64_t *address, uint64_t bytes)
     } else if (!note(at, bytes)) {
         unmap(at, bytes);
         result = CUDA_ERROR_OUT_OF_MEMORY;
+    } else if (bytes >= HUGE_PAGE_BYTES) {
+        madvise((void *)(uintptr_t)at, bytes, MADV_HUGEPAGE); /* where the host gives any to shared memory */
     }
     pthread_mutex_unlock(&segments.lock);
     *address = at;

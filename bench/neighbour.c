@@ -7,7 +7,8 @@
  *   starts COUNT PAUSE_US              from a launch to the kernel's first store, as the host sees it
  *   small SECONDS                      tiny kernels without a wait, as fast as it goes
  *   stamps                             when the kernels of the last saturate ran: [[start, end], ...] in ns
- *   endless | allocate | processes | stop   what a hostile VM does, until it is killed
+ *   endless                            a kernel that never ends, and no answer
+ *   allocate | processes | stop        what a hostile VM does, until it is killed
  *
  * Work is counted in the time that it takes alone (work_us), from a counter that the kernel itself advances,
  * so that a kernel half done counts half. */
@@ -22,14 +23,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Every thread loops; the first one stores the time of the start, the work done so far, and a flag that the
- * host waits for. The last block to end leaves its time. */
+/* Every thread loops; the very first one stores the time of the start and a flag that the host waits for, the
+ * first of each block how much it has done so far (blocks do not go on side by side: the oldest goes first).
+ * The last block to end leaves its time. */
 static const char ptx[] =
     ".version 7.0\n.target sm_70\n.address_size 64\n"
     ".visible .entry work(.param .u64 p_iterations, .param .u64 p_base, .param .u64 p_done,\n"
     "                     .param .u64 p_stamps, .param .u64 p_flag)\n"
     "{\n"
-    "    .reg .u64 %left, %base, %done, %stamps, %flag, %time, %at, %low, %old;\n"
+    "    .reg .u64 %left, %base, %done, %stamps, %flag, %time, %at, %low, %old, %offset;\n"
     "    .reg .u32 %thread, %block;\n"
     "    .reg .f32 %value;\n"
     "    .reg .pred %again, %first, %leader, %report, %flagged, %never;\n"
@@ -42,6 +44,8 @@ static const char ptx[] =
     "    mov.u32 %block, %ctaid.x;\n"
     "    setp.eq.u32 %first, %thread, 0;\n"
     "    setp.eq.and.u32 %leader, %block, 0, %first;\n"
+    "    mul.wide.u32 %offset, %block, 8;\n"
+    "    add.u64 %done, %done, %offset;\n"
     "    mov.f32 %value, 0f3F800000;\n"
     "    @!%leader bra LOOP;\n"
     "    mov.u64 %time, %globaltimer;\n"
@@ -52,8 +56,8 @@ static const char ptx[] =
     "    fma.rn.f32 %value, %value, 0f3F800001, 0f3F000000;\n"
     "    sub.u64 %left, %left, 1;\n"
     "    add.u64 %base, %base, 1;\n"
-    "    and.b64 %low, %left, 4095;\n"
-    "    setp.eq.and.u64 %report, %low, 0, %leader;\n"
+    "    and.b64 %low, %left, 65535;\n"
+    "    setp.eq.and.u64 %report, %low, 0, %first;\n"
     "    @%report st.volatile.global.u64 [%done], %base;\n"
     "    setp.ne.u64 %again, %left, 0;\n"
     "    @%again bra LOOP;\n"
@@ -67,7 +71,8 @@ static const char ptx[] =
     "    ret;\n"
     "}\n";
 
-#define STAMPS 65536 /* kernels whose times are kept */
+#define STAMPS       65536 /* kernels whose times are kept */
+#define SHARED_BYTES 65536 /* with the GPU: a word for each block */
 
 struct stamp {
     uint64_t start_ns, end_ns;
@@ -80,7 +85,7 @@ static struct {
     CUfunction kernel;
     CUstream stream;
     CUdeviceptr stamps;
-    volatile uint64_t *done; /* iterations done by all kernels so far: the kernel's leader writes it */
+    volatile uint64_t *done; /* by block: iterations done by all kernels so far; the kernels write it */
     volatile uint64_t *flag;
     CUdeviceptr done_address, flag_address;
     uint64_t launched; /* iterations of all kernels launched */
@@ -116,9 +121,9 @@ static void check(CUresult result, const char *what)
 static void *shared_word(CUdeviceptr *address)
 {
     void *word;
-    CHECK(cuMemHostAlloc(&word, 4096, CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE));
+    CHECK(cuMemHostAlloc(&word, SHARED_BYTES, CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_PORTABLE));
     CHECK(cuMemHostGetDevicePointer(address, word, 0));
-    memset(word, 0, 4096);
+    memset(word, 0, SHARED_BYTES);
     return word;
 }
 
@@ -141,6 +146,8 @@ static void set_up(void)
     self.flag = shared_word(&self.flag_address);
     if (self.blocks == 0)
         self.blocks = (unsigned)processors * 8;
+    if (self.blocks > SHARED_BYTES / 8)
+        self.blocks = SHARED_BYTES / 8;
 }
 
 static void launch(uint64_t iterations, bool flagged)
@@ -244,7 +251,10 @@ static void starts(size_t count, double pause_us)
 
 static double work_us(void)
 {
-    return (double)*self.done / self.iterations_per_us;
+    double sum = 0;
+    for (unsigned block = 0; block < self.blocks; block++)
+        sum += (double)self.done[block];
+    return sum / self.blocks / self.iterations_per_us;
 }
 
 /* Two kernels ahead: the GPU never waits for us. What still runs at the end is left to run. */
@@ -305,12 +315,6 @@ static void print_stamps(void)
 }
 
 /* --- what a hostile VM does --- */
-
-__attribute__((noreturn)) static void go_on_for_ever(void)
-{
-    for (;;)
-        pause();
-}
 
 static void allocate_everything(void)
 {
@@ -380,12 +384,10 @@ static void command(char *line, char **arguments)
         start_processes(arguments);
     else if (strcmp(word, "stop") == 0)
         stop_in_the_middle();
-    else if (strcmp(word, "endless") == 0) {
+    else if (strcmp(word, "endless") == 0)
         launch(UINT64_MAX, false);
-        go_on_for_ever();
-    } else {
+    else
         printf("{\"error\": \"unknown command\"}\n");
-    }
     fflush(stdout);
 }
 

@@ -23,7 +23,7 @@
 
 /* How long a holder that others wait for may pause between two pieces of work before it counts as done: a
  * round trip of its program, not more. */
-#define LINGER_US 50
+#define LINGER_NS 50000u
 
 struct grant_page *gate_page;
 
@@ -194,12 +194,23 @@ static void wait_for_gpu(void)
     gate_contexts_unlock();
 }
 
+static uint64_t looked_at; /* submitted() when the watching thread looked last; its alone */
+
+/* Before it waits for the GPU: what has passed since its last look was used, if something was submitted. */
+static void look_before_waiting(void)
+{
+    uint64_t now = submitted();
+    gpu_time_look(now != looked_at || gpu_time_was_busy());
+    looked_at = now;
+}
+
 /* The word says REVOKED, so that nobody passes any more: waits for what has passed, and gives back. */
 static void give_back(uint32_t revoked, enum release_reason reason)
 {
     meeting_lanes();
     while (anybody_inside())
         sched_yield();
+    look_before_waiting();
     wait_for_gpu();
     gpu_time_drained();
     gpu_time_publish();
@@ -221,7 +232,6 @@ static void give_back(uint32_t revoked, enum release_reason reason)
 static void watch_use(uint32_t held)
 {
     static unsigned quiet;
-    static uint64_t looked_at; /* submitted() then */
     uint64_t now = submitted();
     bool busy = (now != looked_at || gpu_time_was_busy()) && !gpu_time_nothing_runs();
     looked_at = now;
@@ -248,10 +258,14 @@ uint64_t gate_gpu_clock_ns(void)
 /* Others wait: gives back as soon as nothing is running and nothing new has come for a moment. */
 static void give_back_when_idle(uint32_t contended)
 {
-    uint64_t before = submitted();
+    look_before_waiting();
+    uint64_t before = looked_at;
     wait_for_gpu();
     gpu_time_drained();
-    usleep(LINGER_US);
+    if (word_now() == contended)
+        futex_wait(&gate_page->word, contended, LINGER_NS);
+    if (word_now() != contended)
+        return;
     bool more = anybody_inside() || submitted() != before;
     gpu_time_look(more);
     if (more)

@@ -178,6 +178,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_TIMERSLACK, 1); /* for all threads to come: their short sleeps are short */
     keep_guest_number();
     configure();
     host_memory_offer_process();

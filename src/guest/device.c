@@ -106,7 +106,31 @@ static bool reaches_host_memory(CUdevice_attribute attribute)
     return attribute == CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY ||
            attribute == CU_DEVICE_ATTRIBUTE_CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM ||
            attribute == CU_DEVICE_ATTRIBUTE_HOST_REGISTER_SUPPORTED ||
-           attribute == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS;
+           attribute == CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY ||
+           attribute == CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS;
+}
+
+/* What the GPU can do, but not for a VM: memory of the program that CUDA was not told of, handles good on
+ * other machines, descriptors for other devices, memory of the host's own. */
+static bool is_withheld(CUdevice_attribute attribute)
+{
+    switch (attribute) {
+    case CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS:
+    case CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS_USES_HOST_PAGE_TABLES:
+    case CU_DEVICE_ATTRIBUTE_DIRECT_MANAGED_MEM_ACCESS_FROM_HOST:
+    case CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_FABRIC_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_MULTICAST_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_DMA_BUF_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_NUMA_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_NUMA_MEMORY_POOLS_SUPPORTED:
+    case CU_DEVICE_ATTRIBUTE_HOST_MEMORY_POOLS_SUPPORTED:
+        return true;
+    default:
+        return reaches_host_memory(attribute) && !connection_shares_memory();
+    }
 }
 
 VGPU_EXPORT CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CUdevice dev)
@@ -120,8 +144,7 @@ VGPU_EXPORT CUresult cuDeviceGetAttribute(int *pi, CUdevice_attribute attrib, CU
     if (result != CUDA_SUCCESS)
         return result;
     if (facts->attributes[attrib].result == CUDA_SUCCESS)
-        *pi =
-            reaches_host_memory(attrib) && !connection_shares_memory() ? 0 : facts->attributes[attrib].value;
+        *pi = is_withheld(attrib) ? 0 : facts->attributes[attrib].value;
     return (CUresult)facts->attributes[attrib].result;
 }
 

@@ -63,7 +63,7 @@ static CUresult allocate_private(void **pp, size_t bytes, unsigned flags)
     return CUDA_SUCCESS;
 }
 
-static CUresult allocate_shared(void **pp, size_t bytes, unsigned flags)
+CUresult host_memory_allocate(enum range_kind kind, void **memory, size_t bytes, unsigned flags)
 {
     struct request_host_alloc request = {.bytes = bytes, .flags = flags};
     struct reply_host_alloc reply;
@@ -74,17 +74,32 @@ static CUresult allocate_shared(void **pp, size_t bytes, unsigned flags)
     struct range range = {.address = reply.address,
                           .bytes = bytes,
                           .segment_bytes = reply.segment_bytes,
-                          .kind = RANGE_HOST,
+                          .kind = kind,
                           .flags = flags,
                           .shared = true};
     if (arena_map(fd, reply.address, reply.segment_bytes) && ranges_add(&range)) {
-        *pp = (void *)(uintptr_t)reply.address;
+        *memory = (void *)(uintptr_t)reply.address;
         return CUDA_SUCCESS;
     }
     struct request_host_free undo = {.address = reply.address};
     call_wait(CALL_host_free, &undo, sizeof undo, NULL, 0, NULL, 0);
     arena_unmap(reply.address, reply.segment_bytes);
     return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult host_memory_free(enum range_kind kind, void *memory)
+{
+    struct range range;
+    if (!ranges_remove(kind, (uintptr_t)memory, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!range.shared) {
+        munmap(memory, range.segment_bytes);
+        return CUDA_SUCCESS;
+    }
+    struct request_host_free request = {.address = range.address};
+    CUresult result = call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
+    arena_unmap(range.address, range.segment_bytes);
+    return result;
 }
 
 VGPU_EXPORT CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
@@ -101,7 +116,7 @@ VGPU_EXPORT CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Fla
         return CUDA_SUCCESS;
     if (!connection_shares_memory())
         return allocate_private(pp, bytesize, Flags);
-    return allocate_shared(pp, bytesize, Flags);
+    return host_memory_allocate(RANGE_HOST, pp, bytesize, Flags);
 }
 
 VGPU_EXPORT CUresult cuMemAllocHost_v2(void **pp, size_t bytesize)
@@ -114,19 +129,7 @@ VGPU_EXPORT CUresult cuMemFreeHost(void *p)
     CUresult result = context_required();
     if (result != CUDA_SUCCESS)
         return result;
-    struct range range;
-    if (p == NULL)
-        return CUDA_SUCCESS;
-    if (!ranges_remove(RANGE_HOST, (uintptr_t)p, &range))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!range.shared) {
-        munmap(p, range.segment_bytes);
-        return CUDA_SUCCESS;
-    }
-    struct request_host_free request = {.address = range.address};
-    result = call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
-    arena_unmap(range.address, range.segment_bytes);
-    return result;
+    return p != NULL ? host_memory_free(RANGE_HOST, p) : CUDA_SUCCESS;
 }
 
 VGPU_EXPORT CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *pdptr, void *p, unsigned int Flags)

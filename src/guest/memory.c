@@ -3,6 +3,7 @@
 #include "cuda_api.h"
 #include "guest/context.h"
 #include "guest/export.h"
+#include "guest/managed.h"
 #include "guest/ranges.h"
 #include "guest_forward.h"
 
@@ -115,8 +116,11 @@ VGPU_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize,
 VGPU_EXPORT CUresult cuMemFree_v2(CUdeviceptr dptr)
 {
     struct range range;
+    CUresult result;
     bool known = ranges_remove(RANGE_DEVICE, dptr, &range);
-    CUresult result = forward_cuMemFree_v2(dptr);
+    if (!known && managed_free(dptr, &result))
+        return result;
+    result = forward_cuMemFree_v2(dptr);
     if (known && result != CUDA_SUCCESS)
         ranges_add(&range);
     return result;

@@ -54,6 +54,21 @@ static void name_default_pool(void)
         atomic_store_explicit(&named, true, memory_order_relaxed);
 }
 
+/* Where managed memory is not what the worker's driver takes it for, host memory that is registered with it.
+ */
+static bool is_of_managed(void *data, CUpointer_attribute attribute)
+{
+    unsigned value;
+    if (attribute == CU_POINTER_ATTRIBUTE_IS_MANAGED)
+        value = 1;
+    else if (attribute == CU_POINTER_ATTRIBUTE_MEMORY_TYPE)
+        value = CU_MEMORYTYPE_DEVICE;
+    else
+        return false;
+    memcpy(data, &value, sizeof value);
+    return true;
+}
+
 static CUresult ask(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
 {
     size_t bytes = attribute_bytes(attribute);
@@ -62,6 +77,8 @@ static CUresult ask(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (!ranges_find(ptr, 1, &range))
         return CUDA_ERROR_INVALID_VALUE;
+    if (range.kind == RANGE_MANAGED && is_of_managed(data, attribute))
+        return CUDA_SUCCESS;
     if (attribute == CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE)
         name_default_pool();
     struct request_pointer_attribute request = {.pointer = ptr, .attribute = attribute};

@@ -104,7 +104,7 @@ void ranges_remove_all(enum range_kind kind, uint64_t address, uint64_t bytes)
 static bool is_of_device(const struct range *range)
 {
     return range->kind == RANGE_DEVICE || range->kind == RANGE_GLOBAL || range->kind == RANGE_IMPORTED ||
-           range->kind == RANGE_MAPPED;
+           range->kind == RANGE_MAPPED || range->kind == RANGE_MANAGED;
 }
 
 bool ranges_is_device(uint64_t address, uint64_t bytes)

@@ -14,6 +14,7 @@ enum range_kind {
     RANGE_MAPPED,     /* device memory that cuMemMap has put there */
     RANGE_HOST,       /* cuMemHostAlloc and cuMemAllocHost */
     RANGE_REGISTERED, /* cuMemHostRegister */
+    RANGE_MANAGED,    /* cuMemAllocManaged */
 };
 
 struct range {
@@ -38,7 +39,7 @@ void ranges_remove_all(enum range_kind kind, uint64_t address, uint64_t bytes);
 /* The range that holds all of [address, address + bytes); false when none does. */
 bool ranges_find(uint64_t address, uint64_t bytes, struct range *found);
 
-/* The whole of it is known device memory, of one range or of several side by side. */
+/* The whole of it is known device memory, or managed, of one range or of several side by side. */
 bool ranges_is_device(uint64_t address, uint64_t bytes);
 
 /* The whole of it is host memory that the worker sees. */

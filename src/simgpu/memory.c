@@ -1,9 +1,10 @@
-/* Device and managed memory: cuMemAlloc and its like, and cuMemGetInfo. */
+/* Device memory: cuMemAlloc and its like, and cuMemGetInfo. */
 #include <stdlib.h>
 
 #include "cuda_api.h"
 #include "simgpu/api.h"
 #include "simgpu/arena.h"
+#include "simgpu/managed.h"
 #include "simgpu/memory.h"
 #include "simgpu/stream.h"
 
@@ -51,18 +52,6 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *dptr, size_t *pPitch, size_t WidthInByt
     return result;
 }
 
-CUresult cuMemAllocManaged(CUdeviceptr *dptr, size_t bytesize, unsigned int flags)
-{
-    struct CUctx_st *context;
-    struct region region = {.kind = REGION_MANAGED, .flags = flags};
-    CUresult result = context_current(&context);
-    if (result)
-        return result;
-    if (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST)
-        return CUDA_ERROR_INVALID_VALUE;
-    return memory_allocate(context, bytesize, &region, dptr);
-}
-
 CUresult memory_find_freeable(CUdeviceptr dptr, struct region *region)
 {
     if (!arena_find(dptr, 1, region) || region->base != dptr || region->is_module || region->is_mapped ||
@@ -86,6 +75,7 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     stream_wait_all(region.context);
     if (region.context != context)
         stream_wait_all(context);
+    managed_forget(&region);
     if (!arena_remove(dptr, &region))
         return CUDA_ERROR_INVALID_VALUE;
     return context_error(context);

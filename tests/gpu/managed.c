@@ -30,6 +30,15 @@ static void transform(CUdeviceptr numbers, uint32_t factor, uint32_t term)
     REQUIRE(cuCtxSynchronize());
 }
 
+/* Where there is no such memory, the device says so, and the call too. */
+static void as_the_device_says(void)
+{
+    CUdeviceptr memory = 0;
+    CUresult expected = is_supported() ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+    CHECK(cuMemAllocManaged(&memory, MIB, CU_MEM_ATTACH_GLOBAL) == expected);
+    CHECK(expected != CUDA_SUCCESS || cuMemFree(memory) == CUDA_SUCCESS);
+}
+
 /* Program and kernels in turns. */
 static void touched_between_kernels(void)
 {
@@ -243,6 +252,7 @@ static void refused(void)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
+        CASE(as_the_device_says),
         CASE(touched_between_kernels),
         CASE(prefetched),
         CASE(advised),

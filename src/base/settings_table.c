@@ -72,6 +72,10 @@ static const struct setting_description table[SETTING_COUNT] = {
                             "faults within fault_window that put a VM into quarantine; 0 never"},
     [SETTING_FAULT_WINDOW] = {"fault_window", SETTING_TYPE_DURATION, "10min", US_PER_S, 30 * 86400 * US_PER_S,
                               NULL, "for how long a fault of a VM counts towards max_faults"},
+    [SETTING_METRICS_ADDRESS] = {"metrics_address", SETTING_TYPE_STRING, "", 0, 255, NULL,
+                                 "ADDRESS:PORT of metrics for Prometheus, at /metrics; empty for none"},
+    [SETTING_METRICS_MAX_VMS] = {"metrics_max_vms", SETTING_TYPE_INTEGER, "1000", 0, 100000, NULL,
+                                 "VMs that have metrics of their own there"},
 };
 
 const struct setting_description *settings_describe(enum setting_key key)

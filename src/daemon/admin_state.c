@@ -75,12 +75,11 @@ static const char *holder_uuid(const struct sched_vm *holder)
 static json_t *gpu_entry(const struct admin_state_source *source, const struct gpu *gpu, uint64_t now_us)
 {
     const struct sched_vm *front = holder_at(gpu, false);
-    return json_pack("{s:i, s:s, s:s?, s:s?, s:I, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid",
-                     gpu->gpu_uuid, "holder", holder_uuid(front), "background",
-                     holder_uuid(holder_at(gpu, true)), "held_us",
-                     (json_int_t)(front ? now_us - front->granted_us : 0), "generation",
-                     (json_int_t)gpu->grants, "warm_workers", (json_int_t)spares_ready_count(gpu), "waiting",
-                     waiting_list(source, gpu, now_us));
+    return json_pack(
+        "{s:i, s:s, s:s?, s:s?, s:I, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid", gpu->gpu_uuid,
+        "holder", holder_uuid(front), "background", holder_uuid(holder_at(gpu, true)), "held_us",
+        (json_int_t)(front ? now_us - front->granted_us : 0), "generation", (json_int_t)gpu->grants,
+        "warm_workers", (json_int_t)spares_ready_count(gpu), "waiting", waiting_list(source, gpu, now_us));
 }
 
 /* ---- VMs ---- */
@@ -136,9 +135,9 @@ static json_t *vm_entry(const struct vm *vm, uint64_t now_us)
 /* Of the GPU's grants to VMs of all classes. */
 static json_t *gpu_with_metrics(json_t *object, const struct gpu *gpu)
 {
-    static const char *const preemption[] = {[METRICS_PREEMPTION_UNKNOWN] = NULL,
-                                             [METRICS_PREEMPTION_DRAIN] = "drain",
-                                             [METRICS_PREEMPTION_SLICES] = "hardware time slices"};
+    static const char *const preemption[] = {[GPU_PREEMPTION_UNKNOWN] = NULL,
+                                             [GPU_PREEMPTION_DRAIN] = "drain",
+                                             [GPU_PREEMPTION_SLICES] = "hardware time slices"};
     struct timing sum = {.waited_us = 0};
     for (int class = 0; class < SCHED_CLASS_COUNT; class ++) {
         histogram_merge(&sum.waits, &gpu->timing[class].waits);
@@ -148,7 +147,7 @@ static json_t *gpu_with_metrics(json_t *object, const struct gpu *gpu)
     }
     const struct metrics_percentiles waits = metrics_percentiles_of(&sum.waits);
     const struct metrics_percentiles holds = metrics_percentiles_of(&sum.holds);
-    const char *mode = preemption[metrics_preemption_of(gpu)];
+    const char *mode = preemption[gpu->preemption];
     json_object_set_new(object, "handovers", json_integer(bounded(gpu->handovers)));
     json_object_set_new(object, "preemptions", json_integer(bounded(gpu->preemptions)));
     json_object_set_new(object, "waited_us", json_integer(bounded(sum.waited_us)));

@@ -7,6 +7,8 @@
 #include "daemon/admin_server.h"
 #include "daemon/admin_state.h"
 #include "daemon/config_watch.h"
+#include "daemon/exporter.h"
+#include "daemon/exposition.h"
 #include "daemon/grant_log.h"
 #include "daemon/guard.h"
 #include "daemon/instance.h"
@@ -57,6 +59,7 @@ struct daemon {
     struct rescan *rescan;
     struct grant_log *grant_log;
     struct admin_server *admin_server;
+    struct exporter *exporter;
 };
 
 /* ---- Changes of the configuration ---- */
@@ -189,6 +192,19 @@ static uint64_t on_admin_reload(void *context)
     return config_watch_request(daemon->config_watch);
 }
 
+static struct exposition *on_collect(void *context)
+{
+    struct daemon *daemon = context;
+    uint64_t now_us = schedule_now_us();
+    struct exposition *collected = exposition_collect(
+        &daemon->host, now_us, (size_t)settings_integer(daemon->settings, SETTING_METRICS_MAX_VMS));
+    if (collected) {
+        collected->started_wall_us = clock_wall_us() - (now_us - daemon->started_us);
+        collected->guests = daemon->service.guest_count;
+    }
+    return collected;
+}
+
 /* ---- Stopping ---- */
 
 static void on_close_limit(uv_timer_t *timer)
@@ -211,6 +227,7 @@ static void close_all(struct daemon *daemon)
     guard_close(daemon->service.guard);
     daemon->service.guard = NULL;
     gpu_facts_close(daemon->monitors.facts);
+    exporter_close(daemon->exporter);
     admin_server_close(daemon->admin_server);
     daemon->admin_server = NULL;
     spares_fini(&daemon->service.spares);
@@ -440,6 +457,17 @@ static enum vgpu_status admin_open(struct daemon *daemon, int fd, const char *pa
                              err);
 }
 
+static enum vgpu_status exporter_begin(struct daemon *daemon, struct vgpu_error *err)
+{
+    const struct exporter_options options = {.address =
+                                                 settings_text(daemon->settings, SETTING_METRICS_ADDRESS),
+                                             .collect = on_collect,
+                                             .context = daemon};
+    if (options.address[0] == '\0')
+        return VGPU_OK;
+    return exporter_open(&daemon->loop, &options, &daemon->exporter, err);
+}
+
 static enum vgpu_status start(struct daemon *daemon, struct vgpu_error *err)
 {
     char admin_path[PATH_MAX];
@@ -463,6 +491,8 @@ static enum vgpu_status start(struct daemon *daemon, struct vgpu_error *err)
         status = database_open(daemon, err);
     if (status == VGPU_OK)
         status = nvml_begin(daemon, err);
+    if (status == VGPU_OK)
+        status = exporter_begin(daemon, err);
     if (status == VGPU_OK)
         reception_sweep(reception);
     return status;

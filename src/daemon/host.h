@@ -24,6 +24,9 @@ struct timing {
     uint64_t waited_us, held_us; /* in all */
 };
 
+/* How the GPU is taken from a VM for a higher class, as its workers have told last. */
+enum gpu_preemption { GPU_PREEMPTION_UNKNOWN, GPU_PREEMPTION_DRAIN, GPU_PREEMPTION_SLICES };
+
 struct gpu {
     struct sched_gpu sched;
     int32_t gpu_id;
@@ -31,6 +34,7 @@ struct gpu {
     char reason[VGPU_REASON_BYTES]; /* why it is not online */
     bool online;
     struct gpu_policy policy;
+    enum gpu_preemption preemption;
     /* Since the daemon started. */
     uint64_t grants;
     uint64_t handovers;    /* grants to another VM than the one before */
@@ -66,6 +70,7 @@ struct vm {
     struct gpu *gpu; /* that new guest processes go to; NULL: its pool has none */
     struct seat_list seats;
     unsigned process_count;
+    bool exposed;                        /* its metrics are among those of exposition.h */
     bool has_been_used;                  /* has had a guest process */
     bool removed;                        /* not registered any more; goes when its last process has */
     struct vm_policy policy;             /* policy.page: what its page says, or will say */

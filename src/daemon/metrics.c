@@ -13,6 +13,8 @@ void metrics_granted(struct vm *vm, struct gpu *gpu, uint64_t wait_us)
     histogram_add(&gpu->timing[vm->info.priority].waits, wait_us);
     gpu->timing[vm->info.priority].waited_us += wait_us;
     gpu->grants++;
+    if (gpu->preemption == GPU_PREEMPTION_UNKNOWN) /* who can follow slices says so before it asks */
+        gpu->preemption = GPU_PREEMPTION_DRAIN;
     gpu->handovers += gpu->latest_vm != vm;
     gpu->latest_vm = vm;
 }
@@ -86,22 +88,4 @@ void metrics_of_vm(const struct vm *vm, uint64_t now_us, struct vm_metrics *metr
         metrics->holds_ended = vm->timing->holds.total;
         metrics->holds_ended_us = vm->timing->held_us;
     }
-}
-
-enum metrics_preemption metrics_preemption_of(const struct gpu *gpu)
-{
-    const struct seat *seat;
-    const struct worker *worker;
-    enum metrics_preemption found = METRICS_PREEMPTION_UNKNOWN;
-    LIST_FOREACH(seat, &gpu->seats, in_gpu)
-    {
-        LIST_FOREACH(worker, &seat->workers, in_seat)
-        {
-            if (worker->follows_slices)
-                return METRICS_PREEMPTION_SLICES;
-            if (worker->generation > 0) /* it has worked, and has had something to tell */
-                found = METRICS_PREEMPTION_DRAIN;
-        }
-    }
-    return found;
 }

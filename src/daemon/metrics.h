@@ -31,10 +31,6 @@ void metrics_of_vm(const struct vm *vm, uint64_t now_us, struct vm_metrics *metr
 
 struct metrics_percentiles metrics_percentiles_of(const struct histogram *histogram);
 
-/* How the GPU is taken from a VM for a higher class, as far as its workers have told. */
-enum metrics_preemption { METRICS_PREEMPTION_UNKNOWN, METRICS_PREEMPTION_DRAIN, METRICS_PREEMPTION_SLICES };
-enum metrics_preemption metrics_preemption_of(const struct gpu *gpu);
-
 /* Events: a VM has been granted the GPU, or has given it back (preempted: it had to). */
 void metrics_granted(struct vm *vm, struct gpu *gpu, uint64_t wait_us);
 void metrics_gave_back(struct vm *vm, struct gpu *gpu, uint64_t hold_us, bool preempted);

@@ -238,7 +238,7 @@ static enum vgpu_status tcp_open(struct reception *reception, const char *item, 
         return error_set(err, VGPU_ERR_USAGE, "listen_tcp: '%s' is not ADDRESS:PORT=VM_UUID", item);
     snprintf(address, sizeof address, "%.*s", (int)length, item);
     int fd;
-    enum vgpu_status status = socket_listen_tcp(address, &fd, err);
+    enum vgpu_status status = socket_listen_tcp("listen_tcp", address, &fd, err);
     if (status != VGPU_OK)
         return status;
     return door_open_for_good(reception, fd, address, equals + 1, DOOR_TCP, err);

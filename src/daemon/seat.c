@@ -174,6 +174,7 @@ static void seat_review_slices(struct seat *seat)
 void seat_worker_slices(struct worker *worker, bool follows)
 {
     worker->follows_slices = follows;
+    worker->gpu->preemption = follows ? GPU_PREEMPTION_SLICES : GPU_PREEMPTION_DRAIN;
     if (worker->seat) /* else it counts once it has a guest that asks */
         seat_review_slices(worker->seat);
 }

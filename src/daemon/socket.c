@@ -137,7 +137,7 @@ static int address_split(const char *text, char host[64], char port[8])
     return 0;
 }
 
-enum vgpu_status socket_listen_tcp(const char *text, int *fd, struct vgpu_error *err)
+enum vgpu_status socket_listen_tcp(const char *setting, const char *text, int *fd, struct vgpu_error *err)
 {
     char host[64];
     char port[8];
@@ -147,14 +147,14 @@ enum vgpu_status socket_listen_tcp(const char *text, int *fd, struct vgpu_error 
     struct addrinfo *address;
     if (address_split(text, host, port) < 0 || getaddrinfo(host, port, &hints, &address) != 0)
         return error_set(err, VGPU_ERR_USAGE,
-                         "listen_tcp: '%s' is not an address and a port; write 127.0.0.1:7000 or [::1]:7000",
+                         "%s: '%s' is not an address and a port; write 127.0.0.1:7000 or [::1]:7000", setting,
                          text);
     enum vgpu_status status = VGPU_OK;
     const int yes = 1;
     int made = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (made < 0 || setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
         bind(made, address->ai_addr, address->ai_addrlen) < 0 || listen(made, BACKLOG) < 0) {
-        status = error_set_errno(err, VGPU_ERR_IO, "listen_tcp: cannot listen on %s", text);
+        status = error_set_errno(err, VGPU_ERR_IO, "%s: cannot listen on %s", setting, text);
         if (made >= 0)
             close(made);
     } else {

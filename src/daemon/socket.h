@@ -25,7 +25,8 @@ enum vgpu_status socket_listen_unix(const char *path, const struct socket_access
 /* For any CID that reaches this host. */
 enum vgpu_status socket_listen_vsock(uint32_t port, int *fd, struct vgpu_error *err);
 
-/* address: "127.0.0.1:7000", "[::1]:7000"; no names, so that nothing is looked up. */
-enum vgpu_status socket_listen_tcp(const char *address, int *fd, struct vgpu_error *err);
+/* address: "127.0.0.1:7000", "[::1]:7000"; no names, so that nothing is looked up. setting: whose value it
+ * is, for messages. */
+enum vgpu_status socket_listen_tcp(const char *setting, const char *address, int *fd, struct vgpu_error *err);
 
 #endif

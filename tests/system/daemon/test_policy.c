@@ -163,7 +163,7 @@ static void faults_lead_into_quarantine(void **state)
     int witness = guest_open(fixture, "abc123"); /* two are not too many */
     int other = guest_open(fixture, "def456");
     int guest = guest_open(fixture, "abc123");
-    char line[64];
+    char line[512];
     guest_command(guest, "w");
     guest_expect(guest, "held");
     guest_command(other, "w");

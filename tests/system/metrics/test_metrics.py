@@ -88,6 +88,7 @@ class Guest:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE_S)
         self.socket.connect(str(host.run_dir / "guests" / f"{vm_uuid}.sock"))
+        self.socket.sendall(b"V")  # of the handshake's first word: it is a guest process
         welcome = b""
         while len(welcome) < WELCOME_BYTES:
             welcome += self.socket.recv(WELCOME_BYTES - len(welcome))

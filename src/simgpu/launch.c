@@ -11,6 +11,7 @@
 #include "simgpu/per_thread.h"
 #include "simgpu/pool.h"
 #include "simgpu/stream.h"
+#include "simgpu/texture.h"
 
 #define GRID_X_MAX    0x7fffffffu
 #define GRID_YZ_MAX   65535u
@@ -163,6 +164,9 @@ static void run_kernel(struct work *work)
         .heap_alloc = allocate_on_heap,
         .heap_free = free_on_heap,
         .turn = take_turn,
+        .fetch = texture_fetch,
+        .surface = texture_surface,
+        .query = texture_query,
         .user = context,
         .cancel = &context->is_stopping,
         .sm_count = (uint32_t)device->gpu->model->sm_count,

@@ -169,6 +169,51 @@ struct ptx_fault {
     const char *function; /* in which it happened; owned by the module */
 };
 
+/* ---- textures and surfaces: numbers that a kernel is given, and the driver knows ------------------- */
+
+enum ptx_geometry {
+    PTX_GEOMETRY_1D,
+    PTX_GEOMETRY_2D,
+    PTX_GEOMETRY_3D,
+    PTX_GEOMETRY_1D_LAYERED,
+    PTX_GEOMETRY_2D_LAYERED,
+    PTX_GEOMETRY_CUBE,
+    PTX_GEOMETRY_CUBE_LAYERED,
+};
+
+struct ptx_texture_fetch {
+    uint64_t object;
+    enum ptx_geometry geometry;
+    bool is_whole; /* coordinates are numbers of texels: `texel`; otherwise `at` */
+    float at[3];
+    int32_t texel[3];
+    uint32_t layer;
+    float level;       /* of detail; 0 where the instruction names none */
+    uint32_t value[4]; /* filled in: the bits of floats, or integers, as the texture is read */
+};
+
+/* What happens beyond the edge of a surface. */
+enum ptx_surface_clamp { PTX_SURFACE_TRAP, PTX_SURFACE_CLAMP, PTX_SURFACE_ZERO };
+
+struct ptx_surface_access {
+    uint64_t object;
+    enum ptx_geometry geometry;
+    int32_t x_bytes, y, z;
+    uint32_t layer;
+    uint32_t bytes;
+    enum ptx_surface_clamp clamp;
+    bool is_write;
+    uint8_t data[16];
+};
+
+enum ptx_texture_query {
+    PTX_QUERY_WIDTH,
+    PTX_QUERY_HEIGHT,
+    PTX_QUERY_DEPTH,
+    PTX_QUERY_LAYERS,
+    PTX_QUERY_LEVELS,
+};
+
 struct ptx_launch {
     const struct ptx_kernel *kernel;
     uint32_t grid[3];
@@ -187,6 +232,12 @@ struct ptx_launch {
     /* malloc and free of device code. heap_alloc returns 0 when there is none; NULL: always none. */
     uint64_t (*heap_alloc)(void *user, uint64_t bytes);
     void (*heap_free)(void *user, uint64_t address);
+    /* Textures and surfaces. Each returns false when there is no such object, or the access goes where it
+     * must not. NULL: there are none. */
+    bool (*fetch)(void *user, struct ptx_texture_fetch *fetch);
+    bool (*surface)(void *user, struct ptx_surface_access *access);
+    bool (*query)(void *user, uint64_t object, bool is_surface, enum ptx_texture_query query,
+                  uint32_t *value);
     /* Nanoseconds for %globaltimer. NULL: the host's real-time clock. */
     uint64_t (*timer_ns)(void *user);
     /* Called again and again while the kernel runs, at least every some tens of microseconds; what runs

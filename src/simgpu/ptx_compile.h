@@ -77,7 +77,7 @@ struct operand {
     struct symbol *symbol;
     enum ptx_special special;
     struct ptx_token name;
-    unsigned count;
+    unsigned count; /* of a vector, or of the coordinates that follow an address */
     struct operand *parts;
 };
 
@@ -251,6 +251,7 @@ bool decode_memory(struct ptx_compiler *c, struct instruction *in);
 bool decode_atomic(struct ptx_compiler *c, struct instruction *in);
 bool decode_flow(struct ptx_compiler *c, struct instruction *in);
 bool decode_warp(struct ptx_compiler *c, struct instruction *in);
+bool decode_texture(struct ptx_compiler *c, struct instruction *in);
 
 /* ---- ptx_link.c -------------------------------------------------------------------------------- */
 

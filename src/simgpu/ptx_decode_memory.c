@@ -80,7 +80,7 @@ static struct address decode_address(struct ptx_compiler *c, const struct instru
         [NAMED_NONE] = PTX_SPACE_GENERIC, [NAMED_GLOBAL] = PTX_SPACE_GLOBAL,
         [NAMED_CONST] = PTX_SPACE_GLOBAL, [NAMED_SHARED] = PTX_SPACE_SHARED,
         [NAMED_LOCAL] = PTX_SPACE_LOCAL,  [NAMED_PARAM] = PTX_SPACE_PARAM};
-    if (!operand->is_address)
+    if (!operand->is_address || operand->count > 0)
         decode_mismatch(c, in);
     if (operand->kind == OPERAND_SYMBOL)
         return address_of_symbol(c, in, operand, space);

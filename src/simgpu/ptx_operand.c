@@ -379,6 +379,13 @@ static void parse_address(struct ptx_compiler *c, struct operand *operand)
         operand->kind = OPERAND_INTEGER;
         operand->value = parse_integer_expression(c);
     }
+    if (token_accept(c, ',')) { /* coordinates, in a texture or surface */
+        struct operand coordinates = {0};
+        token_expect(c, '{');
+        parse_vector(c, &coordinates);
+        operand->count = coordinates.count;
+        operand->parts = coordinates.parts;
+    }
     token_expect(c, ']');
 }
 

@@ -30,6 +30,11 @@
  *                 none, k[0]: space of a, k[4]: a is 64 bits wide; e: offset of b
  *   MBARRIER      a, imm, k[0], k[4]: address as for LD; k[5]: enum ptx_mbarrier; d: token or predicate;
  *                 b: count, token or parity, k[1]: bits of b
+ *   TEX           d: list of 4 planes, a: object (64 bits), e: list of coordinates, b: level or none,
+ *                 k[0]: enum ptx_geometry, k[1]: coordinates are whole numbers
+ *   SURFACE       d: list of planes, k[1] of them, of k[2] bytes in memory and k[3] bits in registers; a, e, k[0]
+ *                 as TEX; k[4]: enum ptx_surface_clamp; k[5]: store
+ *   TXQ           d, a: object, k[0]: enum ptx_texture_query, k[1]: surface
  *   ALLOCA        k[5]: enum ptx_alloca, a: size or saved top, imm: alignment, d: pointer into local memory,
  *                 k[4]: a and d are 64 bits wide
  *   VABSDIFF4     k[0]: a signed, k[1]: b signed, k[2]: add the four differences to c
@@ -92,7 +97,8 @@
 #define PTX_HALF_OPS(X) X(HALF1) X(HALF2) X(HALF3)
 
 #define PTX_MEMORY_OPS(X) \
-    X(LD) X(ST) X(LD_PARAM) X(ATOM) X(CP_ASYNC) X(CVTA_PARAM) X(MOV_LOCAL) X(ISSPACEP) X(FENCE) X(NOP) X(MBARRIER) X(ALLOCA)
+    X(LD) X(ST) X(LD_PARAM) X(ATOM) X(CP_ASYNC) X(CVTA_PARAM) X(MOV_LOCAL) X(ISSPACEP) X(FENCE) X(NOP) X(MBARRIER) X(ALLOCA) \
+    X(TEX) X(SURFACE) X(TXQ)
 
 #define PTX_FLOW_OPS(X) \
     X(BRA) X(BRA_IF) X(BRX) X(GUARD) X(CALL) X(CALL_POINTER) X(RET) X(EXIT) X(TRAP) X(CLOCK) X(NANOSLEEP) \

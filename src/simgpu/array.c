@@ -186,8 +186,10 @@ CUresult cuArrayDestroy(CUarray hArray)
     if (result)
         return result;
     struct CUarray_st *array = array_find(hArray);
-    if (!array || array->mipmap)
+    if (!array)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (array->mipmap) /* its memory stays */
+        return CUDA_SUCCESS;
     stream_wait_all(array->context);
     pthread_mutex_lock(&lists_lock);
     struct CUarray_st **link = &arrays;
@@ -330,7 +332,7 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *pHandle, const CUDA_ARRAY3D_DE
 {
     struct CUctx_st *context;
     CUresult result = context_current(&context);
-    if (!result && (!pHandle || !pMipmappedArrayDesc || !numMipmapLevels))
+    if (!result && (!pHandle || !pMipmappedArrayDesc))
         result = CUDA_ERROR_INVALID_VALUE;
     if (!result)
         result = check(pMipmappedArrayDesc);
@@ -338,6 +340,8 @@ CUresult cuMipmappedArrayCreate(CUmipmappedArray *pHandle, const CUDA_ARRAY3D_DE
         return result;
     unsigned int most = most_levels(pMipmappedArrayDesc);
     unsigned int count = numMipmapLevels < most ? numMipmapLevels : most;
+    if (!count)
+        count = 1;
     struct CUmipmappedArray_st *mipmap = calloc(1, sizeof *mipmap + count * sizeof mipmap->levels[0]);
     if (!mipmap)
         return CUDA_ERROR_OUT_OF_MEMORY;

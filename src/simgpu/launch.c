@@ -350,6 +350,16 @@ CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gridDimX, unsigned
     return launch(f, &shape, hStream, kernelParams, NULL);
 }
 
+static CUresult read_cluster(const CUlaunchAttribute *attribute, const struct shape *shape)
+{
+    const uint32_t cluster[3] = {attribute->value.clusterDim.x, attribute->value.clusterDim.y,
+                                 attribute->value.clusterDim.z};
+    for (int i = 0; i < 3; i++)
+        if (!cluster[i] || shape->grid[i] % cluster[i])
+            return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    return cluster[0] * cluster[1] * cluster[2] == 1 ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
+}
+
 /* Attributes either have a meaning here, or are hints that a slower GPU may ignore. *event: to be recorded;
  * here when the kernel has ended, which is late for one that fires when blocks begin, but not wrong. A
  * cluster of more than one block would have to share its memory, which the engine lacks. */
@@ -360,10 +370,7 @@ static CUresult read_attribute(const CUlaunchAttribute *attribute, struct shape 
         shape->is_cooperative = attribute->value.cooperative != 0;
         return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-        return attribute->value.clusterDim.x == 1 && attribute->value.clusterDim.y == 1 &&
-                       attribute->value.clusterDim.z == 1
-                   ? CUDA_SUCCESS
-                   : CUDA_ERROR_NOT_SUPPORTED;
+        return read_cluster(attribute, shape);
     case CU_LAUNCH_ATTRIBUTE_IGNORE:
     case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
     case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:

@@ -112,7 +112,7 @@ CUresult serve_cuMipmappedArrayCreate(struct call *call)
     CUmipmappedArray array = NULL;
     CUresult result = handle_check_name(HANDLE_MIPMAPPED_ARRAY, request->pHandle);
     if (result == CUDA_SUCCESS)
-        result = array_bytes(&descriptor, request->numMipmapLevels, &bytes);
+        result = array_bytes(&descriptor, (unsigned)at_least_one(request->numMipmapLevels), &bytes);
     if (result == CUDA_SUCCESS)
         result = held_memory_claim(bytes);
     if (result != CUDA_SUCCESS)

@@ -187,11 +187,12 @@ static void mipmaps(void)
                            .Height = 4};
     EXPECT(CUDA_SUCCESS, cuMemcpy2D(&copy));
     CHECK(memcmp(data, back, sizeof data) == 0);
-    NOTE(cuArrayDestroy(level)); /* of the mipmap's memory */
+    EXPECT(CUDA_SUCCESS, cuArrayDestroy(level)); /* the memory is the mipmap's */
     EXPECT(CUDA_SUCCESS, cuMipmappedArrayDestroy(mipmap));
     EXPECT(CUDA_ERROR_INVALID_VALUE, cuMipmappedArrayCreate(NULL, &descriptor, 4));
     EXPECT(CUDA_ERROR_INVALID_VALUE, cuMipmappedArrayCreate(&mipmap, NULL, 4));
-    NOTE(cuMipmappedArrayCreate(&mipmap, &descriptor, 0));
+    EXPECT(CUDA_SUCCESS, cuMipmappedArrayCreate(&mipmap, &descriptor, 0)); /* one level */
+    REQUIRE(cuMipmappedArrayDestroy(mipmap));
 }
 
 /* Arrays hold memory of the device, and give it back. */

@@ -167,6 +167,13 @@ static void clusters(void)
     EXPECT(CUDA_SUCCESS, cuOccupancyMaxPotentialClusterSize(&size, function, &config));
     CHECK(size == 16);
     CUdeviceptr output = gpu_allocate(sizeof seen);
+    attribute.value.clusterDim.x = 5; /* does not divide the grid */
+    for (int i = 0; i < 2; i++)
+        EXPECT(CUDA_ERROR_INVALID_CLUSTER_SIZE,
+               cuLaunchKernelEx(&config, function, ARGUMENTS(&output), NULL));
+    attribute.value.clusterDim.x = 0;
+    EXPECT(CUDA_ERROR_INVALID_CLUSTER_SIZE, cuLaunchKernelEx(&config, function, ARGUMENTS(&output), NULL));
+    attribute.value.clusterDim.x = 4;
     for (int i = 0; i < 3; i++) {
         REQUIRE(cuMemsetD8(output, 0xff, sizeof seen));
         CUresult result = cuLaunchKernelEx(&config, function, ARGUMENTS(&output), NULL);
@@ -178,11 +185,6 @@ static void clusters(void)
             wrong += seen[block] != ((block % 4) << 16 | 4);
     }
     CHECK(wrong == 0);
-    attribute.value.clusterDim.x = 5; /* does not divide the grid */
-    for (int i = 0; i < 2; i++)
-        NOTE(cuLaunchKernelEx(&config, function, ARGUMENTS(&output), NULL));
-    attribute.value.clusterDim.x = 0;
-    NOTE(cuLaunchKernelEx(&config, function, ARGUMENTS(&output), NULL));
     REQUIRE(cuMemFree(output));
 }
 

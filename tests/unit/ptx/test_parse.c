@@ -54,7 +54,9 @@ static void unsupported(void **state)
     refused_in_kernel("add.s32.wrong %r0, %r1, %r2;", ".wrong");
     refused_in_kernel("add.s128 %r0, %r1, %r2;", "add.s128");
     refused_in_kernel("frob %r0;", "frob");
-    refused_in_kernel("tex.2d.v4.f32.f32 {%f0,%f1,%f2,%f3}, [%rd1, {%f0, %f1}];", "");
+    refused_in_kernel("tex.2d.v4.f32.f32 {%f0,%f1,%f2,%f3}, [%rd1, {%f0}];", "");
+    refused_in_kernel("tld4.r.2d.v4.f32.f32 {%f0,%f1,%f2,%f3}, [%rd1, {%f0, %f1}];", "");
+    refused_in_kernel("ld.global.f32 %f0, [%rd1, {%f1}];", "");
     refused_in_kernel("ld.global.b128 %rd0, [%rd1];", "ld.global.b128");
     refused_in_kernel("cvt.rn.e4m3x2.f32 %h0, %f0, %f1;", "cvt.rn.e4m3x2.f32");
     refused_in_kernel("shfl.up.b32 %r0, %r1, 1, 0;", ".sync");

@@ -111,6 +111,8 @@ static void fill(const struct holder *holder, uint8_t *model)
     name_source(&copy, &like, (struct offset){0, 0, 0});
     name_target(&copy, holder, (struct offset){0, 0, 0});
     REQUIRE(cuMemcpy3D(&copy));
+    REQUIRE(
+        cuStreamSynchronize(NULL)); /* pageable data may still be on its way, and other streams do not wait */
 }
 
 static void read_back(const struct holder *holder, uint8_t *model)

@@ -58,19 +58,33 @@ struct places {
     int top;                       /* the rank of the front */
     unsigned front, front_holding; /* holders there; those that are not revoked */
     unsigned background, background_holding;
-    bool preemptible;  /* all of them */
-    uint64_t front_us; /* since when the latest turn at the front lasts; 0: all there are revoked */
+    int background_top;          /* the highest rank there; RANK_NONE: it is empty */
+    const struct sched_vm *last; /* the one there that all others go before */
+    bool preemptible;            /* all of them */
+    uint64_t front_us;           /* since when the latest turn at the front lasts; 0: all there are revoked */
 };
+
+/* In the background: the lower rank, and among equals who stays behind who drains. */
+static bool goes_behind(const struct sched_vm *vm, const struct sched_vm *other)
+{
+    if (holder_rank(vm) != holder_rank(other))
+        return holder_rank(vm) < holder_rank(other);
+    return vm->state == SCHED_VM_HOLDING && other->state == SCHED_VM_REVOKING;
+}
 
 static struct places places_now(const struct sched_gpu *gpu)
 {
-    struct places places = {.top = gpu_top_rank(gpu), .preemptible = true};
+    struct places places = {.top = gpu_top_rank(gpu), .background_top = RANK_NONE, .preemptible = true};
     for (const struct sched_vm *vm = gpu->holders; vm; vm = vm->next_holder) {
         bool holding = vm->state == SCHED_VM_HOLDING;
         places.preemptible = places.preemptible && vm->preemptible;
         if (holder_rank(vm) < places.top) {
             places.background++;
             places.background_holding += holding;
+            if (holder_rank(vm) > places.background_top)
+                places.background_top = holder_rank(vm);
+            if (!places.last || goes_behind(vm, places.last))
+                places.last = vm;
         } else {
             places.front++;
             places.front_holding += holding;
@@ -310,8 +324,8 @@ static bool admissible(struct review *review, const struct places *places, const
         return places->front < review->gpu->places;
     if (!joins)
         return false;
-    if (candidate->rank < places->top)
-        return places->background == 0;
+    if (candidate->rank < places->top) /* who is lower and drains there goes on behind it */
+        return places->background_holding == 0 && places->background_top < candidate->rank;
     /* A class goes before a lower one at once; who is only served for its wait lets the front have its turn.
      */
     bool aged = candidate->rank % 2;
@@ -444,8 +458,7 @@ static enum sched_slice slice_now(const struct sched_gpu *gpu, const struct plac
     if (!places->preemptible)
         return SCHED_SLICE_EQUAL;
     if (holder_rank(vm) < places->top) /* short is for one alone: two would get nowhere */
-        return vm->state == SCHED_VM_REVOKING && places->background > 1 ? SCHED_SLICE_BRIEF
-                                                                        : SCHED_SLICE_SHORT;
+        return vm == places->last ? SCHED_SLICE_SHORT : SCHED_SLICE_BRIEF;
     if (places->front > 1)
         return SCHED_SLICE_EQUAL;
     /* Alone, one that a higher class may join is as that will need it: setting a slice takes its time. */

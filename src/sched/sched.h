@@ -43,7 +43,7 @@ enum sched_slice {
     SCHED_SLICE_EQUAL = 0, /* side by side with its equals, or on hardware that cannot do otherwise */
     SCHED_SLICE_SHORT = 1, /* it runs in the gaps of others, present or to come */
     SCHED_SLICE_LONG = 2,  /* it goes before the others */
-    SCHED_SLICE_BRIEF = 3, /* it drains in the gaps of others, where another one has the background */
+    SCHED_SLICE_BRIEF = 3, /* it runs in the gaps of the front, and another one in its own */
 };
 
 /* What may be set. Read at every event, so a change takes effect at the next one. */

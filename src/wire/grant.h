@@ -66,7 +66,7 @@ enum grant_slice {
     GRANT_SLICE_EQUAL = 0, /* the driver's own length: alone, or side by side with VMs of equal right */
     GRANT_SLICE_SHORT = 1, /* the shortest that there is: whoever else has work goes first */
     GRANT_SLICE_LONG = 2,  /* longer than any request: goes first, and is not put off */
-    GRANT_SLICE_BRIEF = 3, /* between short and equal: drains in the gaps of others, before a short one there.
+    GRANT_SLICE_BRIEF = 3, /* between short and equal: in the gaps of others, and before a short one there.
                             * Two short ones with work at once would only switch and get nowhere */
 };
 

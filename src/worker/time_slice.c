@@ -16,7 +16,7 @@
  * lasts, and short enough that a worker that was forgotten keeps nobody from the GPU for long. */
 #define SHORT_US 1u
 #define LONG_US  1000000u
-#define BRIEF_US 200u /* a request beside it takes a few hundredths longer */
+#define BRIEF_US 500u
 
 /* A context has four; nobody has so many contexts. Groups beyond keep the driver's slice, and the worker says
  * that it cannot follow. */

@@ -144,8 +144,14 @@ static bool fits(struct world *w, unsigned gpu, const struct scene *s, const str
         return true;
     if (rank == s->top)
         return s->front < w->gpus[gpu].places && (beside || s->background == 0);
-    if (rank < s->top)
-        return beside && s->background == 0;
+    if (rank < s->top) {
+        EACH(w, gpu, other, HOLDS(other) && rank_at(w, gpu, other, w->now) < s->top)
+        {
+            if (!other->revoked || rank_at(w, gpu, other, w->now) >= rank)
+                return false;
+        }
+        return beside;
+    }
     return beside && (rank % 2 == 0 || time >= s->front_turn + quantum(w));
 }
 
@@ -228,8 +234,17 @@ static enum sched_slice slice_of(struct world *w, unsigned gpu, const struct sce
 {
     if (!s->preemptible)
         return SCHED_SLICE_EQUAL;
-    if (rank_at(w, gpu, holder, w->now) < s->top)
-        return holder->revoked && s->background > 1 ? SCHED_SLICE_BRIEF : SCHED_SLICE_SHORT;
+    if (rank_at(w, gpu, holder, w->now) < s->top) {
+        EACH(w, gpu, other, HOLDS(other) && other != holder)
+        {
+            int rank = rank_at(w, gpu, holder, w->now), other_rank = rank_at(w, gpu, other, w->now);
+            if (other_rank < rank || (other_rank == rank && holder->revoked && !other->revoked))
+                return SCHED_SLICE_BRIEF;
+            if (other_rank == rank && holder->revoked == other->revoked)
+                return SCHED_SLICE_BRIEF + 1; /* one of the two is the last: either */
+        }
+        return SCHED_SLICE_SHORT;
+    }
     if (s->front > 1)
         return SCHED_SLICE_EQUAL;
     return s->background || holder->vm.class == SCHED_HIGH ? SCHED_SLICE_LONG : SCHED_SLICE_SHORT;
@@ -308,7 +323,8 @@ static void check_holder(struct world *w, unsigned gpu, const struct scene *s, c
 {
     if (!holder->told || holder->revoked != (holder->vm.state == SCHED_VM_REVOKING))
         fail(w, "the holder has not been told that it is one", holder);
-    if (holder->slice != slice_of(w, gpu, s, holder))
+    int slice = (int)slice_of(w, gpu, s, holder);
+    if ((int)holder->slice != slice && slice <= (int)SCHED_SLICE_BRIEF)
         fail(w, "the wrong slice", holder);
     if (too_many(w, gpu, s, holder) && !holder->revoked)
         fail(w, "more holders than places", holder);

@@ -162,13 +162,16 @@ static void aged_turns_pace(const struct sched *sched, struct sched_gpu *gpu, ui
             later(gpu->aged_next_us, time_add(sched->now_us, turn_us * (100 - percent) / percent));
 }
 
-/* It has been served for its wait. */
+/* It has been served for its wait; but not if that was in the background, where it may have had nothing. */
 static void aged_turn_end(const struct sched *sched, struct sched_vm *vm)
 {
+    bool was_front = holder_rank(vm) == gpu_top_rank(vm->gpu);
     vm->aged = false;
     vm->held_class = vm->class;
-    vm->since_us = sched->now_us;
-    vm->served_us = 0;
+    if (was_front) {
+        vm->since_us = sched->now_us;
+        vm->served_us = 0;
+    }
     aged_turns_pace(sched, vm->gpu, sched->now_us - vm->turn_us);
 }
 
@@ -188,17 +191,17 @@ static bool aged_turns_lapse(struct review *review)
 
 void holder_leave(struct sched *sched, struct sched_vm *vm)
 {
+    if (vm->aged && vm->state == SCHED_VM_HOLDING) /* else a higher class has cut it short */
+        aged_turn_end(sched, vm);
+    else if (vm->lapsed && !vm->preemptible && vm->state == SCHED_VM_REVOKING)
+        /* It kept the GPU from the others while it drained. */
+        aged_turns_pace(sched, vm->gpu, quantum_us(sched) + (sched->now_us - vm->revoked_us));
     struct sched_vm **link = &vm->gpu->holders;
     while (*link != vm)
         link = &(*link)->next_holder;
     *link = vm->next_holder;
     vm->next_holder = NULL;
     vm->gpu->holder_count--;
-    if (vm->aged && vm->state == SCHED_VM_HOLDING) /* else a higher class has cut it short */
-        aged_turn_end(sched, vm);
-    else if (vm->lapsed && !vm->preemptible && vm->state == SCHED_VM_REVOKING)
-        /* It kept the GPU from the others while it drained. */
-        aged_turns_pace(sched, vm->gpu, quantum_us(sched) + (sched->now_us - vm->revoked_us));
     struct sched_queue *queue = &vm->gpu->queues[vm->class];
     queue->turn_us = later(sched->now_us - vm->granted_us, queue->turn_us - queue->turn_us / 8);
     vm->state = SCHED_VM_IDLE;

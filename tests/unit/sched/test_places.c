@@ -301,7 +301,7 @@ static void an_aged_vm_that_waits_comes_to_the_front(void **state)
     sched_vm_want(&f.sched, &f.low, 1);
     expect_place(&f.low, WAITS);
     used(&f, &f.high, 4 * AGEING); /* no gaps */
-    while (f.low.slice != SCHED_SLICE_LONG) {
+    while (f.low.slice != SCHED_SLICE_LONG && f.sched.now_us < 10 * AGEING) {
         struct sched_vm *const behind[] = {&f.low, &f.medium};
         for (int i = 0; i < 2; i++) {
             if (behind[i]->state == SCHED_VM_REVOKING) {

@@ -149,6 +149,32 @@ static uint64_t seat_gpu_time(void *context, const struct sched_vm *vm)
     return sum_us;
 }
 
+/* How far a sum of meters has come since it was read last; it goes back when a VM leaves. */
+static uint64_t meter_step(uint64_t *last_us, uint64_t sum_us)
+{
+    uint64_t step_us = sum_us > *last_us ? sum_us - *last_us : 0;
+    *last_us = sum_us;
+    return step_us;
+}
+
+uint64_t seat_worker_beside_us(struct worker *worker)
+{
+    const struct seat *seat = worker->seat, *other;
+    uint64_t higher_us = 0, equal_us = 0, equals = 0;
+    LIST_FOREACH(other, &seat->gpu->seats, in_gpu)
+    {
+        if (other->sched.class > seat->sched.class) {
+            higher_us += seat_gpu_time(NULL, &other->sched);
+        } else if (other != seat && other->sched.class == seat->sched.class && seat->gpu->sched.places > 1) {
+            equal_us += seat_gpu_time(NULL, &other->sched);
+            equals += sched_vm_holds(&other->sched);
+        }
+    }
+    worker->beside.sum_us += meter_step(&worker->beside.higher_us, higher_us) +
+                             meter_step(&worker->beside.equal_us, equal_us) / (equals + 1);
+    return worker->beside.sum_us;
+}
+
 const struct sched_actions seat_actions = {
     .grant = seat_granted,
     .tell = seat_told,

@@ -36,6 +36,9 @@ void seat_worker_wants(struct worker *worker, uint32_t generation);
 /* Whether it can follow the slices of its grants. */
 void seat_worker_slices(struct worker *worker, bool follows);
 void seat_worker_released(struct worker *worker, uint32_t generation);
+/* GPU time of others that this worker's work cannot have had: of VMs that go before it all, of equals beside
+ * it what is theirs. Microseconds, since it began to ask. */
+uint64_t seat_worker_beside_us(struct worker *worker);
 /* The worker's process has ended; afterwards worker->seat is NULL and the seat may be gone. */
 void seat_worker_gone(struct worker *worker);
 

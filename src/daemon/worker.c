@@ -167,6 +167,16 @@ static void failure_handle(struct worker *worker, const char *text)
     worker->guest_fd = -1;
 }
 
+/* A worker that does not read, and loses the answer, asks again. */
+static void answer_beside(struct worker *worker)
+{
+    struct control_message answer = {.type = CONTROL_BESIDE};
+    if (!worker->seat)
+        return;
+    answer.value = seat_worker_beside_us(worker);
+    (void)!send(worker->control_fd, &answer, sizeof answer, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void message_handle(struct worker *worker, struct control_message *message)
 {
     text_clean(message);
@@ -201,6 +211,9 @@ static void message_handle(struct worker *worker, struct control_message *messag
         return;
     case CONTROL_SLICES:
         seat_worker_slices(worker, message->value == 1);
+        return;
+    case CONTROL_BESIDE:
+        answer_beside(worker);
         return;
     case CONTROL_END:
     case CONTROL_SERVE:

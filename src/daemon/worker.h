@@ -50,7 +50,11 @@ struct worker {
         uint64_t since_us; /* 0: nobody has asked yet */
         uint64_t gpu_time_us;
         uint32_t percent;
-    } usage;             /* of the GPU, for monitor.c */
+    } usage; /* of the GPU, for monitor.c */
+    struct {
+        uint64_t higher_us, equal_us; /* the others' meters when it asked last */
+        uint64_t sum_us;
+    } beside;            /* seat_worker_beside_us() */
     uint32_t generation; /* of the page, as the daemon last set it */
     bool wants;          /* asked, and has not been granted since */
     bool holds;          /* was granted, and has not given back since */

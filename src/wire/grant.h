@@ -144,8 +144,10 @@ enum control_type {
                         * first). Sent as soon as that is known, before the first WANT at best */
     CONTROL_SERVE, /* daemon, once: serve this guest. text: its vm_uuid. With the message come the descriptors
                     * of enum serve_fd */
-    CONTROL_TAKEN, /* worker: has read CONTROL_SERVE, and nothing yet of what the guest says */
-    CONTROL_WARM,  /* worker, started with --warm: the driver is loaded and a context made */
+    CONTROL_BESIDE, /* worker: asks how long work that goes before its own, or beside it, has kept the GPU
+                     * from it since some time in the past; daemon: value says so, in microseconds */
+    CONTROL_TAKEN,  /* worker: has read CONTROL_SERVE, and nothing yet of what the guest says */
+    CONTROL_WARM,   /* worker, started with --warm: the driver is loaded and a context made */
 };
 
 enum release_reason {

@@ -139,7 +139,8 @@ static bool counts_against(struct backlog *backlog, uint64_t limit_ns)
         return false;
     if (mark->running_ns == 0)
         mark->running_ns = now_ns;
-    return now_ns - mark->running_ns > limit_ns;
+    /* The clock stands still while others run, and may be put back when that becomes known. */
+    return now_ns > mark->running_ns && now_ns - mark->running_ns > limit_ns;
 }
 
 __attribute__((noreturn)) static void time_out(uint64_t limit_us)
@@ -165,6 +166,7 @@ static void *watch(void *unused)
             continue;
         }
         atomic_store(&watcher_asleep, 0);
+        gate_ask_gpu_clock();
         bool over = false;
         pthread_mutex_lock(&list_lock);
         for (struct backlog *backlog = all_backlogs; backlog != NULL && !over; backlog = backlog->next) {

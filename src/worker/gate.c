@@ -201,6 +201,7 @@ static void look_before_waiting(void)
 {
     uint64_t now = submitted();
     gpu_time_look(now != looked_at || gpu_time_was_busy());
+    gpu_time_waits();
     looked_at = now;
 }
 
@@ -213,7 +214,6 @@ static void give_back(uint32_t revoked, enum release_reason reason)
     look_before_waiting();
     wait_for_gpu();
     gpu_time_drained();
-    gpu_time_publish();
     uint32_t generation = grant_word_generation(revoked);
     pthread_mutex_lock(&gate.lock);
     gate.want_sent = false;
@@ -250,9 +250,28 @@ void gate_lane_woke(void)
         futex_wake_all(&gate_page->word);
 }
 
+static struct {
+    _Atomic uint64_t lost_ns;
+    _Atomic uint32_t answers; /* futex word */
+} beside;
+
 uint64_t gate_gpu_clock_ns(void)
 {
-    return clock_monotonic_ns();
+    return clock_monotonic_ns() - atomic_load(&beside.lost_ns);
+}
+
+void gate_set_beside_us(uint64_t beside_us)
+{
+    atomic_store(&beside.lost_ns, beside_us * 1000);
+    atomic_fetch_add(&beside.answers, 1);
+    futex_wake_all(&beside.answers);
+}
+
+void gate_ask_gpu_clock(void)
+{
+    uint32_t before = atomic_load(&beside.answers);
+    say(CONTROL_BESIDE, 0, 0);
+    futex_wait(&beside.answers, before, 1000000000ull);
 }
 
 /* Others wait: gives back as soon as nothing is running and nothing new has come for a moment. */

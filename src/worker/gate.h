@@ -54,6 +54,12 @@ static inline bool gate_is_revoked(void)
  * VMs which go first has taken. Nanoseconds. */
 uint64_t gate_gpu_clock_ns(void);
 
+/* Asks the daemon how far that clock has fallen behind; waits for the answer, a second at most. Not a lane.
+ */
+void gate_ask_gpu_clock(void);
+/* Its answer (CONTROL_BESIDE). */
+void gate_set_beside_us(uint64_t beside_us);
+
 /* Around a call that ends a context, so that the draining thread does not hold it meanwhile. */
 void gate_contexts_lock(void);
 void gate_contexts_unlock(void);

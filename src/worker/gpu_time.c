@@ -1,5 +1,6 @@
 #include "worker/gpu_time.h"
 
+#include <pthread.h>
 #include <stddef.h>
 
 #include "base/clock.h"
@@ -14,12 +15,29 @@ static struct {
     uint64_t sum_ns;
     uint64_t looked_ns;
     bool busy;
-} meter;
+    bool waits; /* for the GPU, since the last look */
+    pthread_mutex_t lock;
+} meter = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void publish(uint64_t sum_ns)
+{
+    atomic_store_explicit(&gate_page->gpu_time_us, sum_ns / 1000, memory_order_relaxed);
+}
+
+/* The time since the last look, which is now. Under the lock. */
+static uint64_t passed(void)
+{
+    uint64_t now_ns = clock_monotonic_ns(), passed_ns = now_ns - meter.looked_ns;
+    meter.looked_ns = now_ns;
+    return passed_ns;
+}
 
 void gpu_time_begin(void)
 {
-    meter.looked_ns = clock_monotonic_ns();
+    pthread_mutex_lock(&meter.lock);
+    passed();
     meter.busy = false;
+    pthread_mutex_unlock(&meter.lock);
 }
 
 bool gpu_time_was_busy(void)
@@ -27,27 +45,41 @@ bool gpu_time_was_busy(void)
     return meter.busy;
 }
 
-void gpu_time_publish(void)
-{
-    atomic_store_explicit(&gate_page->gpu_time_us, meter.sum_ns / 1000, memory_order_relaxed);
-}
-
 void gpu_time_look(bool busy)
 {
-    uint64_t now_ns = clock_monotonic_ns(), passed_ns = now_ns - meter.looked_ns;
+    pthread_mutex_lock(&meter.lock);
+    uint64_t passed_ns = passed();
     meter.sum_ns += busy && meter.busy ? passed_ns : busy || meter.busy ? passed_ns / 2 : 0;
-    meter.looked_ns = now_ns;
     meter.busy = busy;
-    gpu_time_publish();
+    publish(meter.sum_ns);
+    pthread_mutex_unlock(&meter.lock);
+}
+
+void gpu_time_waits(void)
+{
+    pthread_mutex_lock(&meter.lock);
+    meter.waits = true;
+    pthread_mutex_unlock(&meter.lock);
+}
+
+void gpu_time_tick(void)
+{
+    pthread_mutex_lock(&meter.lock);
+    uint64_t passed_ns = clock_monotonic_ns() - meter.looked_ns;
+    if (meter.waits && passed_ns > NOTHING_NS)
+        publish(meter.sum_ns + passed_ns);
+    pthread_mutex_unlock(&meter.lock);
 }
 
 void gpu_time_drained(void)
 {
-    uint64_t now_ns = clock_monotonic_ns(), passed_ns = now_ns - meter.looked_ns;
-    if (meter.busy || passed_ns > NOTHING_NS)
+    pthread_mutex_lock(&meter.lock);
+    uint64_t passed_ns = passed();
+    if (passed_ns > NOTHING_NS)
         meter.sum_ns += passed_ns;
-    meter.looked_ns = now_ns;
-    meter.busy = false;
+    meter.busy = meter.waits = false;
+    publish(meter.sum_ns);
+    pthread_mutex_unlock(&meter.lock);
 }
 
 /* --- asking the driver --- */

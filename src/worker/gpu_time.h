@@ -3,7 +3,7 @@
  * While others wait for the GPU it is given back as soon as nothing runs, so the time between the grant and
  * that moment counts, as it passes. While nobody waits the watching thread looks every few milliseconds, and
  * what it finds stands for the time since the last look. What a lane submits costs it nothing. The watching
- * thread alone, but for gpu_time_clock_ns(). */
+ * thread alone, but for gpu_time_tick(). */
 #ifndef VGPU_WORKER_GPU_TIME_H
 #define VGPU_WORKER_GPU_TIME_H
 
@@ -17,11 +17,13 @@ void gpu_time_begin(void);
 void gpu_time_look(bool busy);
 bool gpu_time_was_busy(void);
 
+/* The watching thread is about to wait for the GPU; the other one, while it does, brings the page up to date.
+ */
+void gpu_time_waits(void);
+void gpu_time_tick(void);
+
 /* The GPU was waited for, and has nothing of ours to run any more: what was waited for counts. */
 void gpu_time_drained(void);
-
-/* Puts the sum into the page. Looks do so, too. */
-void gpu_time_publish(void);
 
 /* Asks the driver: none of the guest's streams has work. Streams that capture have none. */
 bool gpu_time_nothing_runs(void);

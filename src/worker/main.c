@@ -68,6 +68,8 @@ static void *listen_to_daemon(void *unused)
             continue;
         if (got <= 0)
             connection_end("the host's vgpud has stopped; CUDA calls fail from now on");
+        if (got == (ssize_t)sizeof message && message.type == CONTROL_BESIDE)
+            gate_set_beside_us(message.value);
         if (got == (ssize_t)sizeof message && message.type == CONTROL_END) {
             message.text[sizeof message.text - 1] = '\0';
             connection_end(message.text);

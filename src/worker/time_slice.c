@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "wire/futex.h"
 #include "worker/driver_ioctl.h"
+#include "worker/gpu_time.h"
 
 /* Controls of a channel group, from the open kernel modules' ctrl/ctrla06c.h; both take a uint64_t of
  * microseconds. Setting one takes a tenth of a millisecond or two, whether it changes anything or not. */
@@ -17,6 +18,8 @@
 #define SHORT_US 1u
 #define LONG_US  1000000u
 #define BRIEF_US 500u
+
+#define TICK_NS 10000000u
 
 /* A context has four; nobody has so many contexts. Groups beyond keep the driver's slice, and the worker says
  * that it cannot follow. */
@@ -147,7 +150,11 @@ static void *follow(void *unused)
         enum grant_slice slice = grant_word_slice(word);
         if (grant_word_state(word) != GRANT_NONE && slice != slices.slice)
             set_all(slice);
-        futex_wait(&slices.page->word, word, 0);
+        /* What the other thread waits for is counted meanwhile. */
+        bool waits = grant_word_state(word) == GRANT_CONTENDED || grant_word_state(word) == GRANT_REVOKED;
+        if (waits)
+            gpu_time_tick();
+        futex_wait(&slices.page->word, word, waits ? TICK_NS : 0);
     }
     return unused;
 }

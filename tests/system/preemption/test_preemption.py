@@ -108,6 +108,17 @@ def short_pieces_never_reach_the_time_limit(host, build):
     expect(live(host, "low")["timeouts"] == 0, "a timeout was counted")
 
 
+def time_that_others_take_does_not_count_against_the_limit(host, build):
+    limit(host, "low", "--time-limit=600ms")
+    low, high = Guest(host, build, "low"), Guest(host, build, "high")
+    low.say("calibrate")  # some pieces of work: the limit is looked after
+    expect("error" not in low.hear(), "the low VM's own work")
+    high.say("saturate 50000 2")
+    result = low.ask("stream 50000 60000 2")
+    expect("error" not in result, f"the low VM was ended for what the high VM took: {result}")
+    expect("error" not in high.hear(), "the high VM")
+
+
 def calls_are_slowed_to_their_rate(host, build):
     other = Guest(host, build, "high")
     low = Guest(host, build, "low")
@@ -164,6 +175,7 @@ TESTS = {
          {"VGPU_SIM_TIME_SLICES": "0", "VGPU_DRAIN_TIMEOUT": "1s"}),
         (work_beyond_the_time_limit_ends_its_process_alone, {}),
         (short_pieces_never_reach_the_time_limit, {}),
+        (time_that_others_take_does_not_count_against_the_limit, {}),
         (calls_are_slowed_to_their_rate, {}),
         (one_call_at_a_time_may_be_the_queue_depth, {}),
         (memory_beyond_the_quota_is_refused, {}),

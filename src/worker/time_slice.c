@@ -40,7 +40,11 @@ static struct {
     enum grant_slice slice; /* what all groups should have */
     struct grant_page *page;
     void (*tell)(bool follows);
-} slices = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} slices = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .slice = GRANT_SLICE_SHORT, /* until the first grant: most often that of the grant, too, and then its
+                                 * first work does not run with a longer one while slices are being set */
+};
 
 /* Under the lock. */
 static void found_out(bool follows)

@@ -13,6 +13,10 @@ import tempfile
 import time
 
 
+# Which GPU of this machine to use, by its index in nvidia-smi: VGPU_TEST_GPU, for two runs beside each other.
+GPU = int(os.environ.get("VGPU_TEST_GPU", "0"))
+
+
 class TestbedError(Exception):
     """Something that the test needs is not there or did not start; the text says what."""
 
@@ -134,9 +138,9 @@ class Host:
         return done.stdout
 
     def set_up(self, vms, pool_of_gpu=None):
-        """Scans, assigns GPUs (default: GPU 0 to pool A) and registers VMs: (vm_uuid, pool, priority)."""
+        """Scans, assigns GPUs (default: GPU to pool A) and registers VMs: (vm_uuid, pool, priority)."""
         self.admin("scan-gpus")
-        for gpu, pool in (pool_of_gpu or {0: "A"}).items():
+        for gpu, pool in (pool_of_gpu or {GPU: "A"}).items():
             self.admin("assign-gpu", f"--gpu-id={gpu}", f"--pool={pool}")
         for uuid, pool, priority in vms:
             self.register(uuid, pool, priority)

@@ -11,6 +11,7 @@
 #include "guest/export.h"
 #include "guest/handle_table.h"
 #include "guest/init.h"
+#include "guest/ranges.h"
 #include "guest/thread.h"
 #include "guest/unsupported.h"
 #include "guest_forward.h"
@@ -105,6 +106,7 @@ VGPU_EXPORT CUresult cuCtxDestroy_v2(CUcontext ctx)
         return CUDA_ERROR_INVALID_CONTEXT;
     context_storage_end(ctx);
     result = forward_cuCtxDestroy_v2(ctx);
+    ranges_context_ended();
     if (result == CUDA_SUCCESS && top(thread) == ctx) {
         thread->context_count--;
         result = follow_top(thread);

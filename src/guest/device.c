@@ -1,5 +1,6 @@
 /* Questions about the device, answered from what was fetched at cuInit. A VM has one device, number 0. */
 #include "cuda_api.h"
+#include "guest/call.h"
 #include "guest/connection.h"
 #include "guest/export.h"
 #include "guest/init.h"
@@ -204,4 +205,37 @@ VGPU_EXPORT CUresult cuDeviceGetByPCIBusId(CUdevice *dev, const char *pciBusId)
         return CUDA_ERROR_INVALID_DEVICE;
     *dev = 0;
     return CUDA_SUCCESS;
+}
+
+static CUresult atomic_capabilities(unsigned int *capabilities, const CUatomicOperation *operations,
+                                    struct request_atomic_capabilities request)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (capabilities == NULL || operations == NULL || request.count > ATOMIC_OPERATIONS_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    unsigned int answer[ATOMIC_OPERATIONS_MAX];
+    result = call_wait(CALL_atomic_capabilities, &request, sizeof request, operations,
+                       request.count * sizeof *operations, answer, sizeof answer);
+    if (result == CUDA_SUCCESS)
+        memcpy(capabilities, answer, request.count * sizeof *capabilities);
+    return result;
+}
+
+VGPU_EXPORT CUresult cuDeviceGetHostAtomicCapabilities(unsigned int *capabilities,
+                                                       const CUatomicOperation *operations,
+                                                       unsigned int count, CUdevice dev)
+{
+    struct request_atomic_capabilities request = {.count = count, .devices = {dev}};
+    return atomic_capabilities(capabilities, operations, request);
+}
+
+VGPU_EXPORT CUresult cuDeviceGetP2PAtomicCapabilities(unsigned int *capabilities,
+                                                      const CUatomicOperation *operations, unsigned int count,
+                                                      CUdevice srcDevice, CUdevice dstDevice)
+{
+    struct request_atomic_capabilities request = {
+        .count = count, .of_peer = true, .devices = {srcDevice, dstDevice}};
+    return atomic_capabilities(capabilities, operations, request);
 }

@@ -1,5 +1,5 @@
-/* cuPointerGetAttribute: what an address is. Of memory that the guest knows the worker is asked; any other
- * address is the program's own and means nothing to CUDA. */
+/* cuPointerGetAttribute: what an address is. Of memory that the guest knows the worker is asked what the
+ * guest cannot tell itself; any other address is the program's own and means nothing to CUDA. */
 #include "cuda_api.h"
 #include "guest/call.h"
 #include "guest/context.h"
@@ -54,17 +54,31 @@ static void name_default_pool(void)
         atomic_store_explicit(&named, true, memory_order_relaxed);
 }
 
-/* Where managed memory is not what the worker's driver takes it for, host memory that is registered with it.
- */
-static bool is_of_managed(void *data, CUpointer_attribute attribute)
+/* The answers that follow from what the guest itself knows of a range. Programs ask for these at every
+ * launch. */
+static bool known_here(void *data, CUpointer_attribute attribute, CUdeviceptr ptr, const struct range *range)
 {
-    unsigned value;
-    if (attribute == CU_POINTER_ATTRIBUTE_IS_MANAGED)
-        value = 1;
-    else if (attribute == CU_POINTER_ATTRIBUTE_MEMORY_TYPE)
-        value = CU_MEMORYTYPE_DEVICE;
-    else
+    bool is_host = range->kind == RANGE_HOST || range->kind == RANGE_REGISTERED;
+    uint32_t value;
+    if (range->kind == RANGE_GLOBAL || (is_host && !range->shared) || ranges_may_be_stale() ||
+        call_errors_stay())
         return false;
+    switch (attribute) {
+    case CU_POINTER_ATTRIBUTE_DEVICE_POINTER:
+        memcpy(data, &ptr, sizeof ptr);
+        return true;
+    case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
+        value = is_host ? CU_MEMORYTYPE_HOST : CU_MEMORYTYPE_DEVICE;
+        break;
+    case CU_POINTER_ATTRIBUTE_IS_MANAGED:
+        value = range->kind == RANGE_MANAGED;
+        break;
+    case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL:
+        value = 0;
+        break;
+    default:
+        return false;
+    }
     memcpy(data, &value, sizeof value);
     return true;
 }
@@ -77,7 +91,7 @@ static CUresult ask(void *data, CUpointer_attribute attribute, CUdeviceptr ptr)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (!ranges_find(ptr, 1, &range))
         return CUDA_ERROR_INVALID_VALUE;
-    if (range.kind == RANGE_MANAGED && is_of_managed(data, attribute))
+    if (known_here(data, attribute, ptr, &range))
         return CUDA_SUCCESS;
     if (attribute == CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE)
         name_default_pool();
@@ -117,4 +131,16 @@ VGPU_EXPORT CUresult cuPointerGetAttributes(unsigned int numAttributes, CUpointe
             memcpy(data[i], &none, sizeof none);
     }
     return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuPointerSetAttribute(const void *value, CUpointer_attribute attribute, CUdeviceptr ptr)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (value == NULL || attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct request_pointer_set_attribute request = {.pointer = ptr, .attribute = attribute};
+    memcpy(&request.value, value, sizeof request.value);
+    return call_wait(CALL_pointer_set_attribute, &request, sizeof request, NULL, 0, NULL, 0);
 }

@@ -3,6 +3,7 @@
 #include "guest/context_storage.h"
 #include "guest/export.h"
 #include "guest/lock.h"
+#include "guest/ranges.h"
 #include "guest_forward.h"
 
 #include <stdbool.h>
@@ -49,6 +50,7 @@ VGPU_EXPORT CUresult cuDevicePrimaryCtxRelease_v2(CUdevice dev)
     if (ending != NULL)
         context_storage_end(ending);
     CUresult result = forward_cuDevicePrimaryCtxRelease_v2(dev);
+    ranges_context_ended();
     lock_take(&primary.lock);
     primary.changes++;
     if (result == CUDA_SUCCESS && primary.retained > 0)
@@ -62,6 +64,7 @@ VGPU_EXPORT CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
     if (primary.context != NULL)
         context_storage_end(primary.context);
     CUresult result = forward_cuDevicePrimaryCtxReset_v2(dev);
+    ranges_context_ended();
     state_changed();
     return result;
 }

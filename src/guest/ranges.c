@@ -1,5 +1,6 @@
 #include "guest/ranges.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +131,18 @@ bool ranges_is_shared(uint64_t address, uint64_t bytes)
 {
     struct range range;
     return ranges_find(address, bytes, &range) && range.shared;
+}
+
+static _Atomic bool context_ended;
+
+void ranges_context_ended(void)
+{
+    atomic_store_explicit(&context_ended, true, memory_order_release);
+}
+
+bool ranges_may_be_stale(void)
+{
+    return atomic_load_explicit(&context_ended, memory_order_acquire);
 }
 
 static struct {

@@ -45,6 +45,11 @@ bool ranges_is_device(uint64_t address, uint64_t bytes);
 /* The whole of it is host memory that the worker sees. */
 bool ranges_is_shared(uint64_t address, uint64_t bytes);
 
+/* A context has ended, and with it perhaps memory that is still known here: from now on only the worker can
+ * say. */
+void ranges_context_ended(void);
+bool ranges_may_be_stale(void);
+
 /* Keeps addresses of device memory free of the program's own mappings, so that a pointer means one thing, as
  * with the real driver, which reserves them too. False when the program has something there already.
  * Reservations stay for the life of the process: the worker's driver will use the addresses again. */

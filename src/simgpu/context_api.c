@@ -336,3 +336,14 @@ CUresult cuCtxDisablePeerAccess(CUcontext peerContext)
     unsigned int bit = 1u << peer->device->ordinal;
     return atomic_fetch_and(&context->peers, ~bit) & bit ? CUDA_SUCCESS : CUDA_ERROR_PEER_ACCESS_NOT_ENABLED;
 }
+
+CUresult cuFlushGPUDirectRDMAWrites(CUflushGPUDirectRDMAWritesTarget target,
+                                    CUflushGPUDirectRDMAWritesScope scope)
+{
+    struct CUctx_st *context;
+    CUresult result = context_current(&context);
+    bool known = target == CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TARGET_CURRENT_CTX &&
+                 (scope == CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_OWNER ||
+                  scope == CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_ALL_DEVICES);
+    return !result && !known ? CUDA_ERROR_INVALID_VALUE : result;
+}

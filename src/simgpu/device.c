@@ -214,3 +214,36 @@ CUresult cuDeviceGetExecAffinitySupport(int *pi, CUexecAffinityType type, CUdevi
         *pi = 0;
     return result;
 }
+
+/* --- atomic operations across the bus: there are none --- */
+
+static CUresult no_capabilities(unsigned int *capabilities, const CUatomicOperation *operations,
+                                unsigned int count)
+{
+    if (!capabilities || !operations || !count)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (unsigned int i = 0; i < count; i++) {
+        if (operations[i] >= CU_ATOMIC_OPERATION_MAX)
+            return CUDA_ERROR_INVALID_VALUE;
+        capabilities[i] = 0;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuDeviceGetHostAtomicCapabilities(unsigned int *capabilities, const CUatomicOperation *operations,
+                                           unsigned int count, CUdevice dev)
+{
+    CUresult result = driver_check();
+    if (!result && !driver_device(dev))
+        result = CUDA_ERROR_INVALID_DEVICE;
+    return result ? result : no_capabilities(capabilities, operations, count);
+}
+
+CUresult cuDeviceGetP2PAtomicCapabilities(unsigned int *capabilities, const CUatomicOperation *operations,
+                                          unsigned int count, CUdevice srcDevice, CUdevice dstDevice)
+{
+    CUresult result = driver_check();
+    if (!result && (!driver_device(srcDevice) || !driver_device(dstDevice) || srcDevice == dstDevice))
+        result = CUDA_ERROR_INVALID_DEVICE;
+    return result ? result : no_capabilities(capabilities, operations, count);
+}

@@ -285,6 +285,20 @@ struct request_pointer_attribute {
     uint32_t reserved;
 };
 
+struct request_pointer_set_attribute {
+    uint64_t pointer;
+    uint32_t attribute;
+    uint32_t value;
+};
+
+/* Variable part: count CUatomicOperation. Reply: count words of CUatomicOperationCapability. */
+struct request_atomic_capabilities {
+    uint32_t count;
+    uint32_t of_peer; /* between two devices; otherwise between the first one and the host */
+    int32_t devices[2];
+};
+#define ATOMIC_OPERATIONS_MAX 64u
+
 /* Host memory at one address in guest and worker. address 0: anywhere in the arena, for a new
  * allocation; otherwise the guest's own memory at that address becomes shared. A descriptor follows on the
  * connection when the call succeeded and memory is shared. */

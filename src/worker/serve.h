@@ -9,6 +9,8 @@
 CUresult serve_device_info(struct call *call);
 CUresult serve_error_string(struct call *call);
 CUresult serve_pointer_attribute(struct call *call);
+CUresult serve_pointer_set_attribute(struct call *call);
+CUresult serve_atomic_capabilities(struct call *call);
 
 /* device_text.c */
 CUresult serve_device_text(struct call *call);

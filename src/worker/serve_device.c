@@ -4,6 +4,7 @@
 
 #include "driver_api.h"
 #include "wire/own_calls.h"
+#include "worker/device_memory.h"
 #include "worker/handle_map.h"
 #include "worker/vm.h"
 
@@ -126,4 +127,37 @@ CUresult serve_pointer_attribute(struct call *call)
         name_object(value, HANDLE_POOL);
     call_reply_append(call, value, bytes);
     return CUDA_SUCCESS;
+}
+
+/* Whether copies wait for each other is all that can be set; what would let other devices reach the memory is
+ * not for a guest. */
+CUresult serve_pointer_set_attribute(struct call *call)
+{
+    const struct request_pointer_set_attribute *request = call->request;
+    unsigned value = request->value;
+    if (request->attribute != CU_POINTER_ATTRIBUTE_SYNC_MEMOPS)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = device_memory_check(request->pointer);
+    return result == CUDA_SUCCESS
+               ? driver.cuPointerSetAttribute(&value, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, request->pointer)
+               : result;
+}
+
+CUresult serve_atomic_capabilities(struct call *call)
+{
+    const struct request_atomic_capabilities *request = call->request;
+    const CUatomicOperation *operations = (const CUatomicOperation *)call->tail;
+    unsigned capabilities[ATOMIC_OPERATIONS_MAX] = {0};
+    if (driver.cuDeviceGetHostAtomicCapabilities == NULL || driver.cuDeviceGetP2PAtomicCapabilities == NULL)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (request->count > ATOMIC_OPERATIONS_MAX || call->tail_bytes < request->count * sizeof *operations)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = request->of_peer
+                          ? driver.cuDeviceGetP2PAtomicCapabilities(capabilities, operations, request->count,
+                                                                    request->devices[0], request->devices[1])
+                          : driver.cuDeviceGetHostAtomicCapabilities(capabilities, operations, request->count,
+                                                                     request->devices[0]);
+    if (result == CUDA_SUCCESS)
+        call_reply_append(call, capabilities, request->count * sizeof *capabilities);
+    return result;
 }

@@ -135,6 +135,41 @@ static void pointer_attributes(void)
     REQUIRE(cuMemFree(memory));
 }
 
+/* Of the attributes only this one can be set. */
+static void pointer_attribute_set(void)
+{
+    CUdeviceptr memory;
+    int flag = 1, seen = 9, ordinal = 0;
+    gpu_use();
+    REQUIRE(cuMemAlloc(&memory, MIB));
+    EXPECT(CUDA_SUCCESS, cuPointerSetAttribute(&flag, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, memory));
+    EXPECT(CUDA_SUCCESS, cuPointerGetAttribute(&seen, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, memory));
+    CHECK(seen == 1);
+    EXPECT(CUDA_ERROR_INVALID_VALUE,
+           cuPointerSetAttribute(&ordinal, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, memory));
+    EXPECT(CUDA_ERROR_INVALID_VALUE,
+           cuPointerSetAttribute(&flag, CU_POINTER_ATTRIBUTE_SYNC_MEMOPS, (CUdeviceptr)(uintptr_t)&flag));
+    REQUIRE(cuMemFree(memory));
+}
+
+/* A VM's one GPU has no peers. */
+static void peers(void)
+{
+    CUatomicOperation operations[] = {CU_ATOMIC_OPERATION_INTEGER_ADD, CU_ATOMIC_OPERATION_CAS};
+    unsigned capabilities[2] = {99, 99};
+    CUcontext current = NULL;
+    gpu_use();
+    REQUIRE(cuCtxGetCurrent(&current));
+    NOTE(cuCtxEnablePeerAccess(current, 0));
+    NOTE(cuCtxDisablePeerAccess(current));
+    CHECK(cuCtxEnablePeerAccess(NULL, 0) != CUDA_SUCCESS);
+    EXPECT(CUDA_SUCCESS, cuDeviceGetHostAtomicCapabilities(capabilities, operations, 2, 0));
+    say("host: %x %x", capabilities[0], capabilities[1]);
+    CHECK(cuDeviceGetHostAtomicCapabilities(capabilities, operations, 2, 99) != CUDA_SUCCESS);
+    NOTE(cuFlushGPUDirectRDMAWrites(CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TARGET_CURRENT_CTX,
+                                    CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_OWNER));
+}
+
 static uint64_t device_checksum(CUdeviceptr memory, size_t bytes)
 {
     void *copy = malloc(bytes);
@@ -281,12 +316,20 @@ static void freed_when_the_process_ends(void)
 }
 
 static const struct test_case cases[] = {
-    CASE(allocate_and_free),      CASE(refused_allocations),
-    CASE(refused_frees),          CASE(pitch),
-    CASE(memory_information),     CASE(address_range),
-    CASE(pointer_attributes),     CASE(set_memory),
-    CASE(set_rectangles),         CASE(stream_ordered),
-    CASE_IN_OWN_PROCESS(exhaust), CASE_IN_OWN_PROCESS(freed_when_the_process_ends),
+    CASE(allocate_and_free),
+    CASE(refused_allocations),
+    CASE(refused_frees),
+    CASE(pitch),
+    CASE(memory_information),
+    CASE(address_range),
+    CASE(pointer_attributes),
+    CASE(pointer_attribute_set),
+    CASE(peers),
+    CASE(set_memory),
+    CASE(set_rectangles),
+    CASE(stream_ordered),
+    CASE_IN_OWN_PROCESS(exhaust),
+    CASE_IN_OWN_PROCESS(freed_when_the_process_ends),
 };
 
 int main(int argc, char **argv)

@@ -52,14 +52,23 @@ uint64_t histogram_count_below(const struct histogram *histogram, uint64_t bound
     return count;
 }
 
-bool histogram_percentile(const struct histogram *histogram, unsigned percent, uint64_t *value)
+bool histogram_percentiles(const struct histogram *histogram, const unsigned *percents, uint64_t *values,
+                           size_t count)
 {
+    uint64_t seen = 0;
+    size_t bucket = 0;
     if (histogram->total == 0)
         return false;
-    uint64_t wanted = (histogram->total * percent + 99) / 100, seen = 0;
-    size_t bucket = 0;
-    while (bucket < HISTOGRAM_BUCKETS - 1 && seen + histogram->counts[bucket] < wanted)
-        seen += histogram->counts[bucket++];
-    *value = bucket_end(bucket);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t wanted = (histogram->total * percents[i] + 99) / 100;
+        while (bucket < HISTOGRAM_BUCKETS - 1 && seen + histogram->counts[bucket] < wanted)
+            seen += histogram->counts[bucket++];
+        values[i] = bucket_end(bucket);
+    }
     return true;
+}
+
+bool histogram_percentile(const struct histogram *histogram, unsigned percent, uint64_t *value)
+{
+    return histogram_percentiles(histogram, &percent, value, 1);
 }

@@ -4,6 +4,7 @@
 #define VGPU_BASE_HISTOGRAM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* 16 buckets for each power of two, up to 2^40 (12 days in microseconds); larger values count as that. */
@@ -26,7 +27,12 @@ void histogram_merge(struct histogram *histogram, const struct histogram *other)
 /* How many values are below `bound`, a power of two. */
 uint64_t histogram_count_below(const struct histogram *histogram, uint64_t bound);
 
-/* A value that `percent` (1..100) of 100 values do not exceed. False when there are none yet. */
+/* Values that percents[i] (1..100, rising) of 100 values do not exceed, all in one pass. False when there are
+ * none yet.
+ */
+bool histogram_percentiles(const struct histogram *histogram, const unsigned *percents, uint64_t *values,
+                           size_t count);
+/* One of them. */
 bool histogram_percentile(const struct histogram *histogram, unsigned percent, uint64_t *value);
 
 #endif

@@ -90,7 +90,7 @@ static json_int_t bounded(uint64_t value)
     return value <= INT64_MAX ? (json_int_t)value : INT64_MAX;
 }
 
-static void set_percentiles(json_t *object, const char *what, const struct metrics_percentiles *values)
+static void set_percentiles(json_t *object, const char *what, const struct percentiles *values)
 {
     static const char *const names[] = {"p50", "p95", "p99"};
     const uint64_t numbers[] = {values->p50_us, values->p95_us, values->p99_us};
@@ -101,7 +101,7 @@ static void set_percentiles(json_t *object, const char *what, const struct metri
     }
 }
 
-static json_t *vm_entry(const struct vm *vm, uint64_t now_us)
+static json_t *vm_entry(struct vm *vm, uint64_t now_us)
 {
     struct vm_metrics metrics;
     metrics_of_vm(vm, now_us, &metrics);
@@ -145,8 +145,8 @@ static json_t *gpu_with_metrics(json_t *object, const struct gpu *gpu)
         sum.waited_us += gpu->timing[class].waited_us;
         sum.held_us += gpu->timing[class].held_us;
     }
-    const struct metrics_percentiles waits = metrics_percentiles_of(&sum.waits);
-    const struct metrics_percentiles holds = metrics_percentiles_of(&sum.holds);
+    metrics_renew(&sum.wait, &sum.waits);
+    metrics_renew(&sum.hold, &sum.holds);
     const char *mode = preemption[gpu->preemption];
     json_object_set_new(object, "handovers", json_integer(bounded(gpu->handovers)));
     json_object_set_new(object, "preemptions", json_integer(bounded(gpu->preemptions)));
@@ -155,8 +155,8 @@ static json_t *gpu_with_metrics(json_t *object, const struct gpu *gpu)
     json_object_set_new(object, "ended_grants", json_integer(bounded(sum.holds.total)));
     json_object_set_new(object, "places", json_integer(gpu->policy.places));
     json_object_set_new(object, "preemption", mode ? json_string(mode) : json_null());
-    set_percentiles(object, "wait", &waits);
-    set_percentiles(object, "hold", &holds);
+    set_percentiles(object, "wait", &sum.wait);
+    set_percentiles(object, "hold", &sum.hold);
     return object;
 }
 

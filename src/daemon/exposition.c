@@ -20,7 +20,7 @@ static void collect_gpu(struct exposition_gpu *to, const struct gpu *gpu)
     memcpy(to->timing, gpu->timing, sizeof to->timing);
 }
 
-static void collect_vm(struct exposition_vm *to, const struct vm *vm, uint64_t now_us)
+static void collect_vm(struct exposition_vm *to, struct vm *vm, uint64_t now_us)
 {
     memcpy(to->vm_uuid, vm->info.vm_uuid, sizeof to->vm_uuid);
     memcpy(to->vm_name, vm->info.vm_name, sizeof to->vm_name);
@@ -288,7 +288,7 @@ static const struct vm_metric vm_metrics[] = {
 };
 
 static void print_quantiles(FILE *out, const char *name, const char *vm_uuid,
-                            const struct metrics_percentiles *values, uint64_t sum_us, uint64_t count)
+                            const struct percentiles *values, uint64_t sum_us, uint64_t count)
 {
     const struct {
         const char *quantile;

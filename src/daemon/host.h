@@ -18,10 +18,18 @@ struct worker;
 LIST_HEAD(seat_list, seat);
 LIST_HEAD(spare_list, worker);
 
+/* What so many of 100 durations did not exceed, in microseconds; nothing is known before the first. */
+struct percentiles {
+    bool known;
+    uint64_t p50_us, p95_us, p99_us;
+    uint64_t of_total; /* durations there were when they were found */
+};
+
 /* How long grants were waited for, and how long those that have ended lasted; in microseconds. */
 struct timing {
     struct histogram waits, holds;
-    uint64_t waited_us, held_us; /* in all */
+    uint64_t waited_us, held_us;   /* in all */
+    struct percentiles wait, hold; /* as last asked for: metrics.c */
 };
 
 /* How the GPU is taken from a VM for a higher class, as its workers have told last. */

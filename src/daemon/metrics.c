@@ -30,13 +30,17 @@ void metrics_gave_back(struct vm *vm, struct gpu *gpu, uint64_t hold_us, bool pr
     gpu->preemptions += preempted;
 }
 
-struct metrics_percentiles metrics_percentiles_of(const struct histogram *histogram)
+void metrics_renew(struct percentiles *percentiles, const struct histogram *histogram)
 {
-    struct metrics_percentiles values;
-    values.known = histogram_percentile(histogram, 50, &values.p50_us) &&
-                   histogram_percentile(histogram, 95, &values.p95_us) &&
-                   histogram_percentile(histogram, 99, &values.p99_us);
-    return values;
+    static const unsigned percents[] = {50, 95, 99};
+    uint64_t values[3];
+    if (histogram->total == percentiles->of_total || !histogram_percentiles(histogram, percents, values, 3))
+        return;
+    *percentiles = (struct percentiles){.known = true,
+                                        .p50_us = values[0],
+                                        .p95_us = values[1],
+                                        .p99_us = values[2],
+                                        .of_total = histogram->total};
 }
 
 static uint64_t read_counter(const _Atomic uint64_t *counter)
@@ -68,7 +72,7 @@ static void add_seat(struct vm_metrics *metrics, const struct seat *seat, uint64
     }
 }
 
-void metrics_of_vm(const struct vm *vm, uint64_t now_us, struct vm_metrics *metrics)
+void metrics_of_vm(struct vm *vm, uint64_t now_us, struct vm_metrics *metrics)
 {
     const struct seat *seat;
     *metrics = (struct vm_metrics){.totals = vm->totals, .processes = vm->process_count};
@@ -83,8 +87,10 @@ void metrics_of_vm(const struct vm *vm, uint64_t now_us, struct vm_metrics *metr
         metrics->timeouts = read_counter(&vm->page->timeouts);
     }
     if (vm->timing) {
-        metrics->wait = metrics_percentiles_of(&vm->timing->waits);
-        metrics->hold = metrics_percentiles_of(&vm->timing->holds);
+        metrics_renew(&vm->timing->wait, &vm->timing->waits);
+        metrics_renew(&vm->timing->hold, &vm->timing->holds);
+        metrics->wait = vm->timing->wait;
+        metrics->hold = vm->timing->hold;
         metrics->holds_ended = vm->timing->holds.total;
         metrics->holds_ended_us = vm->timing->held_us;
     }

@@ -4,12 +4,6 @@
 
 #include "daemon/host.h"
 
-/* What so many of 100 durations did not exceed, in microseconds; nothing is known before the first. */
-struct metrics_percentiles {
-    bool known;
-    uint64_t p50_us, p95_us, p99_us;
-};
-
 /* Of one VM, with what its living processes have counted and what lasts now. Workers may write anything into
  * their pages, and these are whatever they wrote. */
 struct vm_metrics {
@@ -23,13 +17,14 @@ struct vm_metrics {
     uint64_t timeouts;
     uint64_t holds_ended; /* grants that have ended: those that hold.* knows of */
     uint64_t holds_ended_us;
-    struct metrics_percentiles wait, hold;
+    struct percentiles wait, hold;
 };
 
 /* now_us: of schedule_now_us(). */
-void metrics_of_vm(const struct vm *vm, uint64_t now_us, struct vm_metrics *metrics);
+void metrics_of_vm(struct vm *vm, uint64_t now_us, struct vm_metrics *metrics);
 
-struct metrics_percentiles metrics_percentiles_of(const struct histogram *histogram);
+/* Found anew only where the histogram has changed: idle VMs cost nothing, however often somebody asks. */
+void metrics_renew(struct percentiles *percentiles, const struct histogram *histogram);
 
 /* Events: a VM has been granted the GPU, or has given it back (preempted: it had to). */
 void metrics_granted(struct vm *vm, struct gpu *gpu, uint64_t wait_us);

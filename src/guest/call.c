@@ -178,11 +178,11 @@ CUresult call_synchronize(enum call_number call, const void *request, size_t req
     return result == CUDA_SUCCESS ? call_take_error() : result;
 }
 
-CUresult call_upload(const void *data, uint64_t bytes)
+CUresult call_upload_part(const void *data, uint64_t bytes, uint64_t at, uint64_t total_bytes)
 {
     for (uint64_t offset = 0; offset < bytes;) {
         uint64_t part = bytes - offset < RECORD_INLINE_BYTES ? bytes - offset : RECORD_INLINE_BYTES;
-        struct request_upload request = {.total_bytes = bytes, .offset = offset};
+        struct request_upload request = {.total_bytes = total_bytes, .offset = at + offset};
         CUresult result =
             call_send(CALL_upload, &request, sizeof request, (const uint8_t *)data + offset, part);
         if (result != CUDA_SUCCESS)
@@ -190,4 +190,9 @@ CUresult call_upload(const void *data, uint64_t bytes)
         offset += part;
     }
     return CUDA_SUCCESS;
+}
+
+CUresult call_upload(const void *data, uint64_t bytes)
+{
+    return call_upload_part(data, bytes, 0, bytes);
 }

@@ -67,4 +67,7 @@ CUresult call_synchronize(enum call_number call, const void *request, size_t req
 /* Hands a payload of any size to the worker ahead of the call that uses it. */
 CUresult call_upload(const void *data, uint64_t bytes);
 
+/* Likewise a part of a payload of total_bytes, which begins at `at`; the parts one after the other. */
+CUresult call_upload_part(const void *data, uint64_t bytes, uint64_t at, uint64_t total_bytes);
+
 #endif

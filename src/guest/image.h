@@ -6,14 +6,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct image {
+struct image_piece {
     const void *data;
-    uint64_t bytes; /* PTX: with the NUL at its end */
+    uint64_t bytes;
 };
 
-/* Finds where the image at `code` begins and ends, from its own headers, as the driver does: the caller of
- * the driver API gives no length. False when its headers make no sense. */
-bool image_measure(const void *code, struct image *image);
+/* What is sent of it: pieces of the program's memory, one after the other, and headers made anew. */
+struct image {
+    struct image_piece *pieces;
+    unsigned count, room;
+    uint64_t bytes; /* of all pieces together. PTX: with the NUL at its end */
+    bool lacks_ptx; /* PTX that the GPU could run is left out */
+    void *headers;
+};
+
+/* Of a fat binary only what a GPU of this compute capability (times ten) could run is kept, unless that is
+ * nothing. With may_compile PTX is kept even where there is machine code for exactly this GPU. Where the code
+ * ends is found from its own headers, as the driver does: the caller of the driver API gives no length. False
+ * when its headers make no sense, or without memory. image_close() afterwards in any case. */
+bool image_open(const void *code, unsigned capability, bool may_compile, struct image *image);
+void image_close(struct image *image);
+
+/* Writes image->bytes bytes. */
+void image_copy(const struct image *image, void *to);
 
 /* Reads a whole file, with a NUL behind it. NULL when it cannot be read; *bytes without the NUL. The caller
  * frees. */

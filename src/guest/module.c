@@ -8,6 +8,8 @@
 #include "guest/init.h"
 #include "guest/jit_options.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,16 +65,24 @@ struct load {
     uint32_t library_option_count;
 };
 
-static CUresult load_code(struct load *load, uint64_t *handle)
+static CUresult upload_image(const struct image *image)
 {
-    struct image image;
-    if (!image_measure(load->code, &image))
-        return CUDA_ERROR_INVALID_IMAGE;
-    bool upload = image.bytes > RECORD_INLINE_BYTES;
-    CUresult result = upload ? call_upload(image.data, image.bytes) : CUDA_SUCCESS;
+    CUresult result = CUDA_SUCCESS;
+    uint64_t at = 0;
+    for (unsigned i = 0; i < image->count && result == CUDA_SUCCESS; i++) {
+        result = call_upload_part(image->pieces[i].data, image->pieces[i].bytes, at, image->bytes);
+        at += image->pieces[i].bytes;
+    }
+    return result;
+}
+
+static CUresult send_code(struct load *load, const struct image *image, uint64_t *handle)
+{
+    bool upload = image->bytes > RECORD_INLINE_BYTES;
+    CUresult result = upload ? upload_image(image) : CUDA_SUCCESS;
     if (result != CUDA_SUCCESS)
         return result;
-    struct request_module_load request = {.image_bytes = image.bytes,
+    struct request_module_load request = {.image_bytes = image->bytes,
                                           .image_uploaded = upload,
                                           .option_count = load->jit.count,
                                           .library_option_count = load->library_option_count,
@@ -85,7 +95,7 @@ static CUresult load_code(struct load *load, uint64_t *handle)
     size_t library_bytes = load->library_option_count * sizeof(struct option_value);
     struct message message;
     result = message_begin(&message, load->call,
-                           sizeof request + jit_bytes + library_bytes + (upload ? 0 : image.bytes));
+                           sizeof request + jit_bytes + library_bytes + (upload ? 0 : image->bytes));
     if (result != CUDA_SUCCESS) {
         handle_release(request.handle);
         return result;
@@ -95,7 +105,7 @@ static CUresult load_code(struct load *load, uint64_t *handle)
     memcpy(at + sizeof request, load->jit.values, jit_bytes);
     memcpy(at + sizeof request + jit_bytes, load->library_options, library_bytes);
     if (!upload)
-        memcpy(at + sizeof request + jit_bytes + library_bytes, image.data, image.bytes);
+        image_copy(image, at + sizeof request + jit_bytes + library_bytes);
     struct reply_module_load reply = {0};
     result = message_wait(&message, &reply, sizeof reply);
     if (library_state() == CUDA_SUCCESS)
@@ -103,6 +113,32 @@ static CUresult load_code(struct load *load, uint64_t *handle)
     handle_settle(request.handle, result == CUDA_SUCCESS ? reply.handle : 0);
     *handle = reply.handle;
     return result;
+}
+
+static unsigned capability_of_device(void)
+{
+    int major = 0, minor = 0;
+    cuDeviceComputeCapability(&major, &minor, 0);
+    return (unsigned)(major * 10 + minor);
+}
+
+/* PTX beside machine code for this very GPU stays here, until the host's driver has once refused the code
+ * without it: one that compiles all code itself. */
+static CUresult load_code(struct load *load, uint64_t *handle)
+{
+    static _Atomic bool compiles;
+    unsigned capability = capability_of_device();
+    for (;;) {
+        struct image image;
+        CUresult result = CUDA_ERROR_INVALID_IMAGE;
+        if (image_open(load->code, capability, load->jit.count > 0 || atomic_load(&compiles), &image))
+            result = send_code(load, &image, handle);
+        bool again = result == CUDA_ERROR_NO_BINARY_FOR_GPU && image.lacks_ptx;
+        image_close(&image);
+        if (!again)
+            return result;
+        atomic_store(&compiles, true);
+    }
 }
 
 VGPU_EXPORT CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int numOptions,

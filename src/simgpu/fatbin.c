@@ -7,52 +7,13 @@
 #include <string.h>
 #include <zstd.h>
 
-#define WRAPPER_MAGIC 0x466243b1u
-#define FATBIN_MAGIC  0xba55ed50u
-
-enum { ENTRY_PTX = 1, ENTRY_CUBIN = 2 };
-
-#define ENTRY_COMPRESSED_LZ4  0x2000u
-#define ENTRY_COMPRESSED_ZSTD 0x8000u
-
-/* What the host compiler's stub holds: __fatBinC_Wrapper_t of fatbinary_section.h. */
-struct wrapper {
-    uint32_t magic;
-    uint32_t version;
-    const void *data;
-    void *files;
-};
-
-struct fatbin_header {
-    uint32_t magic;
-    uint16_t version;
-    uint16_t header_bytes;
-    uint64_t bytes; /* of the entries that follow */
-};
-
-struct entry_header {
-    uint16_t kind;
-    uint16_t version;
-    uint32_t header_bytes;
-    uint64_t bytes; /* of what follows the header, padding included */
-    uint32_t compressed_bytes;
-    uint32_t options_offset;
-    uint16_t minor;
-    uint16_t major;
-    uint32_t architecture; /* 90: sm_90 */
-    uint32_t name_offset;
-    uint32_t name_bytes;
-    uint64_t flags;
-    uint64_t reserved;
-    uint64_t decompressed_bytes;
-};
-_Static_assert(sizeof(struct entry_header) == 64, "as in the file");
+#include "cuda/fat_binary.h"
 
 bool fatbin_is_one(const void *data)
 {
     uint32_t magic;
     memcpy(&magic, data, sizeof magic);
-    return magic == WRAPPER_MAGIC || magic == FATBIN_MAGIC;
+    return magic == FATBIN_WRAPPER_MAGIC || magic == FATBIN_MAGIC;
 }
 
 static CUresult say(char **message, CUresult result, const char *text)
@@ -62,10 +23,10 @@ static CUresult say(char **message, CUresult result, const char *text)
 }
 
 /* True when all of the packed bytes are there and give exactly `bytes`. */
-static bool decompress(const struct entry_header *entry, const unsigned char *payload, char *text,
+static bool decompress(const struct fatbin_entry *entry, const unsigned char *payload, char *text,
                        size_t bytes)
 {
-    if (entry->flags & ENTRY_COMPRESSED_ZSTD)
+    if (entry->flags & FATBIN_COMPRESSED_ZSTD)
         return ZSTD_decompress(text, bytes, payload, entry->compressed_bytes) == bytes;
     return entry->compressed_bytes <= INT_MAX &&
            LZ4_decompress_safe((const char *)payload, text, (int)entry->compressed_bytes, (int)bytes) ==
@@ -73,10 +34,10 @@ static bool decompress(const struct entry_header *entry, const unsigned char *pa
 }
 
 /* The payload of an entry as text with a NUL behind it. */
-static CUresult unpack(const struct entry_header *entry, const unsigned char *payload, char **text,
+static CUresult unpack(const struct fatbin_entry *entry, const unsigned char *payload, char **text,
                        size_t *bytes, char **message)
 {
-    bool is_packed = entry->flags & (ENTRY_COMPRESSED_LZ4 | ENTRY_COMPRESSED_ZSTD);
+    bool is_packed = entry->flags & (FATBIN_COMPRESSED_LZ4 | FATBIN_COMPRESSED_ZSTD);
     *bytes = is_packed ? entry->decompressed_bytes : entry->bytes;
     if (*bytes > 1u << 30 || entry->compressed_bytes > entry->bytes)
         return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: sizes in an entry do not fit together");
@@ -93,7 +54,7 @@ static CUresult unpack(const struct entry_header *entry, const unsigned char *pa
 }
 
 struct choice {
-    struct entry_header entry;
+    struct fatbin_entry entry;
     const unsigned char *payload; /* NULL: none */
     bool has_cubin;
     bool has_newer_ptx;
@@ -102,17 +63,17 @@ struct choice {
 /* Walks the entries and notes the newest PTX for the device. False: the headers lead outside. */
 static bool choose(const unsigned char *at, uint64_t bytes, unsigned int capability, struct choice *choice)
 {
-    while (bytes >= sizeof(struct entry_header)) {
-        struct entry_header entry;
+    while (bytes >= sizeof(struct fatbin_entry)) {
+        struct fatbin_entry entry;
         memcpy(&entry, at, sizeof entry);
         if (entry.header_bytes < sizeof entry || entry.header_bytes > bytes ||
             entry.bytes > bytes - entry.header_bytes)
             return false;
-        if (entry.kind == ENTRY_CUBIN)
+        if (entry.kind == FATBIN_CUBIN)
             choice->has_cubin = true;
-        else if (entry.kind == ENTRY_PTX && entry.architecture > capability)
+        else if (entry.kind == FATBIN_PTX && entry.architecture > capability)
             choice->has_newer_ptx = true;
-        else if (entry.kind == ENTRY_PTX &&
+        else if (entry.kind == FATBIN_PTX &&
                  (!choice->payload || entry.architecture > choice->entry.architecture)) {
             choice->entry = entry;
             choice->payload = at + entry.header_bytes;
@@ -133,37 +94,77 @@ static const char *why_nothing_fits(const struct choice *choice)
     return "fatbin: it is empty";
 }
 
+/* Looks through one fat binary, of at most `limit` bytes, for what the device can run. */
+static CUresult read_fatbin(const void *data, size_t limit, unsigned int capability, struct choice *choice,
+                            char **message)
+{
+    struct fatbin_header header;
+    if (!data || limit < sizeof header)
+        return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: there is no header");
+    memcpy(&header, data, sizeof header);
+    if (header.magic != FATBIN_MAGIC || header.header_bytes < sizeof header ||
+        header.body_bytes > limit - header.header_bytes)
+        return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: the header is damaged or the file is cut off");
+    if (!choose((const unsigned char *)data + header.header_bytes, header.body_bytes, capability, choice))
+        return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: an entry leads outside the file");
+    return CUDA_SUCCESS;
+}
+
+static CUresult append_choice(const struct choice *choice, unsigned int capability, struct image *image,
+                              char **message)
+{
+    char *text;
+    size_t bytes;
+    if (!choice->payload)
+        return say(message, CUDA_ERROR_NO_BINARY_FOR_GPU, why_nothing_fits(choice));
+    CUresult result = unpack(&choice->entry, choice->payload, &text, &bytes, message);
+    if (!result) {
+        result = image_append(image, CU_JIT_INPUT_PTX, text, bytes, NULL, capability, message);
+        free(text);
+    }
+    return result;
+}
+
+/* All of the parts together make the image. One without PTX adds nothing: there may be none at all in it, or
+ * the device runtime, which nvcc adds as machine code and which is seldom used. What is missed then, the
+ * linker says.
+ */
+static CUresult open_parts(const void *const *parts, unsigned int capability, struct image *image,
+                           char **message)
+{
+    CUresult result = CUDA_SUCCESS;
+    struct choice without = {0};
+    for (size_t i = 0; parts[i] && !result; i++) {
+        struct choice choice = {0};
+        result = read_fatbin(parts[i], SIZE_MAX, capability, &choice, message);
+        if (!result && choice.payload)
+            result = append_choice(&choice, capability, image, message);
+        else
+            without = choice;
+    }
+    if (!result && image->count == 0)
+        result = say(message, CUDA_ERROR_NO_BINARY_FOR_GPU, why_nothing_fits(&without));
+    return result;
+}
+
 CUresult fatbin_open(const void *data, size_t limit, unsigned int capability, struct image *image,
                      char **message)
 {
-    struct fatbin_header header;
-    struct wrapper wrapper;
+    struct fatbin_wrapper wrapper = {0};
+    struct choice choice = {0};
     uint32_t magic;
     memcpy(&magic, data, sizeof magic);
-    if (magic == WRAPPER_MAGIC) {
+    if (magic == FATBIN_WRAPPER_MAGIC) {
         if (limit < sizeof wrapper)
             return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: the wrapper is cut off");
         memcpy(&wrapper, data, sizeof wrapper);
         data = wrapper.data;
         limit = SIZE_MAX;
     }
-    if (!data || limit < sizeof header)
-        return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: there is no header");
-    memcpy(&header, data, sizeof header);
-    if (header.magic != FATBIN_MAGIC || header.header_bytes < sizeof header ||
-        header.bytes > limit - header.header_bytes)
-        return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: the header is damaged or the file is cut off");
-    struct choice choice = {0};
-    if (!choose((const unsigned char *)data + header.header_bytes, header.bytes, capability, &choice))
-        return say(message, CUDA_ERROR_INVALID_IMAGE, "fatbin: an entry leads outside the file");
-    if (!choice.payload)
-        return say(message, CUDA_ERROR_NO_BINARY_FOR_GPU, why_nothing_fits(&choice));
-    char *text;
-    size_t bytes;
-    CUresult result = unpack(&choice.entry, choice.payload, &text, &bytes, message);
-    if (!result) {
-        result = image_append(image, CU_JIT_INPUT_PTX, text, bytes, NULL, capability, message);
-        free(text);
-    }
-    return result;
+    CUresult result = read_fatbin(data, limit, capability, &choice, message);
+    if (result)
+        return result;
+    if (!choice.payload && wrapper.version == FATBIN_WRAPPER_TO_LINK && wrapper.more)
+        return open_parts(wrapper.more, capability, image, message);
+    return append_choice(&choice, capability, image, message);
 }

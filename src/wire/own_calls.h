@@ -47,6 +47,15 @@ struct request_upload {
 };
 #define UPLOAD_MAX_BYTES (2ull << 30)
 
+/* An image can be several fat binaries that are to be linked. Followed by as many sizes in bytes (uint64_t,
+ * multiples of 8), then by the fat binaries. */
+#define COLLECTION_MAGIC 0x6c6f6376u
+#define COLLECTION_MAX   1024u
+struct image_collection {
+    uint32_t magic;
+    uint32_t count;
+};
+
 /* One JIT or library option: `value` is the option's value where it is a number. */
 struct option_value {
     uint32_t key;

@@ -1,9 +1,11 @@
 #include "worker/payload.h"
 
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define FATBIN_MAGIC 0xba55ed50u
+#include "cuda/fat_binary.h"
+#include "wire/own_calls.h"
 
 static bool part_is_inside(uint64_t offset, uint64_t bytes, uint64_t whole)
 {
@@ -92,37 +94,61 @@ static bool elf_is_whole(const uint8_t *image, uint64_t bytes)
     return true;
 }
 
-/* An entry of a fat binary, as far as its sizes go: `header_bytes` before `bytes` of code. */
-#define ENTRY_LEAST_BYTES 64u
-
 static bool entries_are_whole(const uint8_t *at, uint64_t bytes)
 {
     while (bytes > 0) {
-        uint32_t header_bytes;
-        uint64_t code_bytes;
-        if (bytes < ENTRY_LEAST_BYTES)
+        struct fatbin_entry entry;
+        if (bytes < sizeof entry)
             return false;
-        memcpy(&header_bytes, at + 4, sizeof header_bytes);
-        memcpy(&code_bytes, at + 8, sizeof code_bytes);
-        if (header_bytes < ENTRY_LEAST_BYTES || !part_is_inside(header_bytes, code_bytes, bytes))
+        memcpy(&entry, at, sizeof entry);
+        if (entry.header_bytes < sizeof entry || !part_is_inside(entry.header_bytes, entry.bytes, bytes))
             return false;
-        at += header_bytes + code_bytes;
-        bytes -= header_bytes + code_bytes;
+        at += entry.header_bytes + entry.bytes;
+        bytes -= entry.header_bytes + entry.bytes;
     }
     return true;
 }
 
-/* The size is in the header: two bytes of the header's own length, eight of the rest's. */
 static bool fatbin_is_whole(const uint8_t *image, uint64_t bytes)
 {
-    uint16_t header_bytes;
-    uint64_t body_bytes;
-    if (bytes < 16)
+    struct fatbin_header header;
+    if (bytes < sizeof header)
         return false;
-    memcpy(&header_bytes, image + 6, sizeof header_bytes);
-    memcpy(&body_bytes, image + 8, sizeof body_bytes);
-    return header_bytes >= 16 && part_is_inside(header_bytes, body_bytes, bytes) &&
-           entries_are_whole(image + header_bytes, body_bytes);
+    memcpy(&header, image, sizeof header);
+    return header.magic == FATBIN_MAGIC && header.header_bytes >= sizeof header &&
+           part_is_inside(header.header_bytes, header.body_bytes, bytes) &&
+           entries_are_whole(image + header.header_bytes, header.body_bytes);
+}
+
+/* Where the parts of a collection are; their sizes stand before them. */
+static uint64_t parts_offset(uint32_t count)
+{
+    return sizeof(struct image_collection) + count * sizeof(uint64_t);
+}
+
+static uint64_t part_bytes(const uint8_t *image, uint32_t index)
+{
+    uint64_t bytes;
+    memcpy(&bytes, image + parts_offset(index), sizeof bytes);
+    return bytes;
+}
+
+static bool collection_is_whole(const uint8_t *image, uint64_t bytes)
+{
+    struct image_collection collection;
+    if (bytes < sizeof collection)
+        return false;
+    memcpy(&collection, image, sizeof collection);
+    if (collection.count > COLLECTION_MAX || parts_offset(collection.count) > bytes)
+        return false;
+    uint64_t at = parts_offset(collection.count);
+    for (uint32_t i = 0; i < collection.count; i++) {
+        uint64_t part = part_bytes(image, i);
+        if (part % 8 != 0 || !part_is_inside(at, part, bytes) || !fatbin_is_whole(image + at, part))
+            return false;
+        at += part;
+    }
+    return true;
 }
 
 bool image_is_whole(const uint8_t *image, uint64_t bytes)
@@ -131,8 +157,40 @@ bool image_is_whole(const uint8_t *image, uint64_t bytes)
     memcpy(&magic, image, bytes < sizeof magic ? bytes : sizeof magic);
     if (magic == FATBIN_MAGIC)
         return fatbin_is_whole(image, bytes);
+    if (magic == COLLECTION_MAGIC)
+        return collection_is_whole(image, bytes);
     if (memcmp(&magic, ELFMAG, SELFMAG) == 0)
         return elf_is_whole(image, bytes);
     /* A wrapper holds a pointer, and no pointer of a guest's is followed. */
-    return magic != 0x466243b1u && image[bytes - 1] == '\0';
+    return magic != FATBIN_WRAPPER_MAGIC && image[bytes - 1] == '\0';
+}
+
+const void *image_wrap(struct image_wrapper *wrapper, const uint8_t *image)
+{
+    static const struct fatbin_header nothing = {
+        .magic = FATBIN_MAGIC, .version = 1, .header_bytes = sizeof nothing};
+    struct image_collection collection;
+    memcpy(&collection.magic, image, sizeof collection.magic);
+    wrapper->parts = NULL;
+    if (collection.magic != COLLECTION_MAGIC)
+        return image;
+    memcpy(&collection, image, sizeof collection);
+    wrapper->parts = calloc(collection.count + 1, sizeof *wrapper->parts);
+    if (wrapper->parts == NULL)
+        return NULL;
+    uint64_t at = parts_offset(collection.count);
+    for (uint32_t i = 0; i < collection.count; i++) {
+        wrapper->parts[i] = image + at;
+        at += part_bytes(image, i);
+    }
+    wrapper->fatbin = (struct fatbin_wrapper){.magic = FATBIN_WRAPPER_MAGIC,
+                                              .version = FATBIN_WRAPPER_TO_LINK,
+                                              .data = &nothing,
+                                              .more = wrapper->parts};
+    return &wrapper->fatbin;
+}
+
+void image_unwrap(struct image_wrapper *wrapper)
+{
+    free(wrapper->parts);
 }

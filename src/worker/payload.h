@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cuda/fat_binary.h"
 #include "worker/call.h"
 
 /* `bytes` of payload: what was uploaded, or the rest of the variable part after before_bytes. NULL when that
@@ -19,7 +20,16 @@ void payload_done(struct call *call, bool uploaded);
 void payload_drop(struct lane *lane);
 
 /* The driver's loaders are given no length: they trust the image's own headers. True when those stay within
- * `bytes`: text ends with NUL, a fat binary or an ELF file is all there. */
+ * `bytes`: text ends with NUL, a fat binary, several, or an ELF file is all there. */
 bool image_is_whole(const uint8_t *image, uint64_t bytes);
+
+/* What the driver is given for an image that is whole: the image, or for several fat binaries that are to be
+ * linked a wrapper around them. NULL without memory. image_unwrap() when the driver has returned. */
+struct image_wrapper {
+    struct fatbin_wrapper fatbin;
+    const void **parts;
+};
+const void *image_wrap(struct image_wrapper *wrapper, const uint8_t *image);
+void image_unwrap(struct image_wrapper *wrapper);
 
 #endif

@@ -81,7 +81,7 @@ static bool read_library_options(const uint8_t *from, uint32_t count, CUlibraryO
     return true;
 }
 
-static CUresult load_library(const uint8_t *image, struct jit *jit, const uint8_t *options,
+static CUresult load_library(const void *image, struct jit *jit, const uint8_t *options,
                              uint32_t option_count, void **object)
 {
     CUlibraryOption keys[OPTIONS_MAX];
@@ -92,6 +92,20 @@ static CUresult load_library(const uint8_t *image, struct jit *jit, const uint8_
         return CUDA_ERROR_INVALID_VALUE;
     return driver.cuLibraryLoadData((CUlibrary *)object, image, jit->keys, jit->values, jit->count, keys,
                                     values, option_count);
+}
+
+static CUresult load_image(const uint8_t *image, bool library, struct jit *jit, const uint8_t *options,
+                           uint32_t option_count, void **object)
+{
+    struct image_wrapper wrapper;
+    const void *wrapped = image_wrap(&wrapper, image);
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (wrapped != NULL)
+        result = library ? load_library(wrapped, jit, options, option_count, object)
+                         : driver.cuModuleLoadDataEx((CUmodule *)object, wrapped, jit->count, jit->keys,
+                                                     jit->values);
+    image_unwrap(&wrapper);
+    return result;
 }
 
 static void reply_load(struct call *call, uint64_t handle, const struct jit *jit)
@@ -134,10 +148,8 @@ static CUresult load(struct call *call, bool library)
         if (result == CUDA_SUCCESS && !image_is_whole(image, request->image_bytes))
             result = CUDA_ERROR_INVALID_IMAGE;
         if (result == CUDA_SUCCESS)
-            result = library ? load_library(image, &jit, call->tail + jit_bytes,
-                                            request->library_option_count, &object)
-                             : driver.cuModuleLoadDataEx((CUmodule *)&object, image, jit.count, jit.keys,
-                                                         jit.values);
+            result = load_image(image, library, &jit, call->tail + jit_bytes, request->library_option_count,
+                                &object);
         if (result == CUDA_SUCCESS)
             handle = call_name(kind, request->handle, object, 0);
         reply_load(call, handle, &jit);

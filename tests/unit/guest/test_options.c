@@ -1,4 +1,4 @@
-/* JIT options of a program, on their way to the worker and back; code of which nobody says the length. */
+/* JIT options of a program, on their way to the worker and back. */
 #include "guest/jit_options.h"
 
 #include <setjmp.h>
@@ -7,8 +7,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#include "guest/image.h"
 
 static void splits_options_into_numbers_and_logs(void **state)
 {
@@ -52,39 +50,12 @@ static void refuses_lists_and_too_many(void **state)
     assert_int_equal(jit_options_read(&options, 0, NULL, NULL), CUDA_SUCCESS);
 }
 
-static void measures_code_by_its_headers(void **state)
-{
-    struct image image;
-    assert_true(image_measure("//ptx", &image));
-    assert_int_equal(image.bytes, 6);
-    assert_true(image_measure("", &image));
-    assert_int_equal(image.bytes, 1);
-    assert_false(image_measure(NULL, &image));
-    struct {
-        uint32_t magic;
-        uint16_t version, header_bytes;
-        uint64_t body_bytes;
-        char body[32];
-    } fatbin = {.magic = 0xba55ed50, .header_bytes = 16, .body_bytes = 32};
-    assert_true(image_measure(&fatbin, &image));
-    assert_int_equal(image.bytes, 48);
-    struct {
-        uint32_t magic, version;
-        const void *data, *name;
-    } wrapper = {0x466243b1, 1, &fatbin, NULL};
-    assert_true(image_measure(&wrapper, &image));
-    assert_ptr_equal(image.data, &fatbin);
-    fatbin.body_bytes = UINT64_MAX;
-    assert_false(image_measure(&fatbin, &image) && image.bytes > 48);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_options_into_numbers_and_logs),
         cmocka_unit_test(a_log_without_room_is_none),
         cmocka_unit_test(refuses_lists_and_too_many),
-        cmocka_unit_test(measures_code_by_its_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

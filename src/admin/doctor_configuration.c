@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin/doctor.h"
+#include "base/limit.h"
 
 #define AREA "configuration"
 
@@ -116,6 +117,26 @@ static void check_socket_owner(struct doctor *doctor)
                     "guest_socket_owner: there is no group '%s'; make it, or name another", group);
 }
 
+/* Who reaches the port of the metrics reads them. */
+static void check_metrics(struct doctor *doctor)
+{
+    const char *address = settings_text(doctor->settings, SETTING_METRICS_ADDRESS);
+    if (address[0] != '\0' && strncmp(address, "127.", 4) != 0 && strncmp(address, "[::1]", 5) != 0)
+        doctor_note(
+            doctor, DOCTOR_WARNING, AREA,
+            "metrics_address: who reaches %.200s reads the names of VMs and what they use; keep that network "
+            "closed to others, or give 127.0.0.1",
+            address);
+}
+
+static void check_limits(struct doctor *doctor)
+{
+    struct vgpu_limits limits;
+    struct vgpu_error err;
+    if (limits_default(doctor->settings, &limits, &err) != VGPU_OK)
+        doctor_note(doctor, DOCTOR_FAULT, AREA, "%s; vgpud does not start with it", err.message);
+}
+
 /* Who reaches a TCP port is the VM: beyond the host itself that is whoever can reach the network. */
 static void check_tcp(struct doctor *doctor)
 {
@@ -146,6 +167,8 @@ void doctor_check_settings(struct doctor *doctor)
     check_socket_mode(doctor);
     check_socket_owner(doctor);
     check_tcp(doctor);
+    check_metrics(doctor);
+    check_limits(doctor);
     if (settings_choice(doctor->settings, SETTING_DRIVER) == SETTING_DRIVER_SIMULATED &&
         settings_nvidia_driver_present(""))
         doctor_note(doctor, DOCTOR_WARNING, AREA,

@@ -54,8 +54,9 @@ static enum handshake_status vm_refusal(const struct reception *reception, const
         return HANDSHAKE_NO_GPU;
     }
     if (vm->process_count + vm->arrival_count >= vm->policy.process_limit) {
-        snprintf(text, text_bytes, "VM %s has %u guest processes already, no more are allowed at a time",
-                 vm->info.vm_uuid, vm->process_count + vm->arrival_count);
+        snprintf(text, text_bytes, "VM %s has %u guest process%s already, no more are allowed at a time",
+                 vm->info.vm_uuid, vm->process_count + vm->arrival_count,
+                 vm->process_count + vm->arrival_count == 1 ? "" : "es");
         return HANDSHAKE_BUSY;
     }
     if (reception->service->guest_count + reception->arrivals.count >= reception->guests_max) {

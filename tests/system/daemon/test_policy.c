@@ -104,7 +104,7 @@ static void the_number_of_processes_changes_at_once(void **state)
     daemon_start(fixture);
     int first = guest_open(fixture, "abc123");
     set_vm_limit(fixture, VGPU_LIMIT_PROCESSES, 1);
-    expect_refusal(guest_connect(fixture, "abc123"), HANDSHAKE_BUSY, "VM abc123 has 1 guest processes");
+    expect_refusal(guest_connect(fixture, "abc123"), HANDSHAKE_BUSY, "VM abc123 has 1 guest process already");
     set_vm_limit(fixture, VGPU_LIMIT_PROCESSES, 2);
     close(guest_open(fixture, "abc123"));
     close(first);

@@ -102,6 +102,8 @@ def check_configuration(checks, host):
         ("guest_socket_mode = 0440\n", "warning", "configuration", "lets nobody but root open"),
         ("guest_socket_owner = nobody-here\n", "fault", "configuration", "there is no user 'nobody-here'"),
         ("guest_socket_owner = root:nobody-here\n", "fault", "configuration", "there is no group 'nobody-here'"),
+        ("metrics_address = 0.0.0.0:9877\n", "warning", "configuration", "who reaches 0.0.0.0:9877 reads"),
+        ("time_limit = 10us\n", "fault", "configuration", "time_limit: 10us is out of range"),
         ("listen_tcp = 0.0.0.0:7000=abc123\n", "warning", "configuration", "who reaches 0.0.0.0:7000=abc123 is"),
     ]:
         path.write_text(text)

@@ -309,11 +309,13 @@ struct vgpu_live_gpu {
                                             nobody */
     char preemption[32];               /* "hardware time slices" or "drain": how a higher class gets it from a
                                         * lower; empty: no worker has told yet */
-    struct vgpu_optional places;       /* VMs that may hold it side by side */
-    struct vgpu_optional handovers;    /* grants to another VM than the one before */
-    struct vgpu_optional preemptions;  /* grants that ended because they were revoked */
-    struct vgpu_optional wait_us;      /* that all its grants were waited for */
-    struct vgpu_optional ended_grants; /* that have ended, and how long these lasted */
+    struct vgpu_optional warm_workers; /* that wait for a guest process with a context made, and the device */
+    struct vgpu_optional warm_memory_bytes; /* memory they hold; 0: not known yet */
+    struct vgpu_optional places;            /* VMs that may hold it side by side */
+    struct vgpu_optional handovers;         /* grants to another VM than the one before */
+    struct vgpu_optional preemptions;       /* grants that ended because they were revoked */
+    struct vgpu_optional wait_us;           /* that all its grants were waited for */
+    struct vgpu_optional ended_grants;      /* that have ended, and how long these lasted */
     struct vgpu_optional ended_hold_us;
     struct vgpu_percentiles wait, hold;
 };

@@ -51,6 +51,23 @@ static void check_answer(struct doctor *doctor)
     }
 }
 
+static void check_warm_workers(struct doctor *doctor)
+{
+    for (size_t i = 0; i < doctor->live.gpu_count; i++) {
+        const struct vgpu_live_gpu *gpu = &doctor->live.gpus[i];
+        char held[48] = "";
+        if (!gpu->warm_workers.known || gpu->warm_workers.value == 0)
+            continue;
+        if (gpu->warm_memory_bytes.known && gpu->warm_memory_bytes.value > 0)
+            snprintf(held, sizeof held, ", holding %" PRId64 " MiB of its memory",
+                     gpu->warm_memory_bytes.value >> 20);
+        doctor_note(doctor, DOCTOR_OK, AREA,
+                    "GPU %" PRId32 ": %" PRId64 " worker%s for guest processes with a context made%s",
+                    gpu->gpu_id, gpu->warm_workers.value, gpu->warm_workers.value == 1 ? " waits" : "s wait",
+                    held);
+    }
+}
+
 /* Without the library, which needs the database: whether somebody listens, and no more. */
 static void check_listener(struct doctor *doctor)
 {
@@ -79,6 +96,7 @@ void doctor_check_daemon(struct doctor *doctor)
     if (vgpu_get_live(doctor->vgpu, &doctor->live, &err) == VGPU_OK) {
         doctor->daemon_answers = true;
         check_answer(doctor);
+        check_warm_workers(doctor);
         return;
     }
     doctor_note(doctor, err.status == VGPU_ERR_PERMISSION ? DOCTOR_WARNING : DOCTOR_FAULT, AREA, "%s",

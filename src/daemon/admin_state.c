@@ -76,10 +76,11 @@ static json_t *gpu_entry(const struct admin_state_source *source, const struct g
 {
     const struct sched_vm *front = holder_at(gpu, false);
     return json_pack(
-        "{s:i, s:s, s:s?, s:s?, s:I, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid", gpu->gpu_uuid,
-        "holder", holder_uuid(front), "background", holder_uuid(holder_at(gpu, true)), "held_us",
-        (json_int_t)(front ? now_us - front->granted_us : 0), "generation", (json_int_t)gpu->grants,
-        "warm_workers", (json_int_t)spares_ready_count(gpu), "waiting", waiting_list(source, gpu, now_us));
+        "{s:i, s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:o}", "gpu_id", (int)gpu->gpu_id, "gpu_uuid",
+        gpu->gpu_uuid, "holder", holder_uuid(front), "background", holder_uuid(holder_at(gpu, true)),
+        "held_us", (json_int_t)(front ? now_us - front->granted_us : 0), "generation",
+        (json_int_t)gpu->grants, "warm_workers", (json_int_t)spares_ready_count(gpu), "warm_memory_bytes",
+        (json_int_t)spares_memory_bytes(gpu), "waiting", waiting_list(source, gpu, now_us));
 }
 
 /* ---- VMs ---- */

@@ -413,6 +413,7 @@ static enum vgpu_status nvml_begin(struct daemon *daemon, struct vgpu_error *err
     }
     if (status == VGPU_OK)
         status = gpu_facts_open(&daemon->loop, inventory.nvml_path, &daemon->monitors.facts, err);
+    daemon->service.spares.facts = daemon->monitors.facts;
     if (status == VGPU_OK && interval_us)
         status =
             rescan_open(&daemon->loop, daemon->database_path, &inventory, interval_us, &daemon->rescan, err);

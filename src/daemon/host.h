@@ -4,6 +4,7 @@
 
 #include "base/histogram.h"
 #include "daemon/fault_log.h"
+#include "daemon/gpu_facts.h"
 #include "daemon/policy.h"
 #include "daemon/vm_page.h"
 #include "sched/sched.h"
@@ -51,9 +52,10 @@ struct gpu {
     struct timing timing[SCHED_CLASS_COUNT];
     struct seat_list seats; /* of VMs with guest processes on it */
     struct {
-        struct spare_list list; /* workers that wait for a guest */
-        unsigned failures;      /* that ended since one became ready */
-        uint64_t next_us;       /* no new one before */
+        struct spare_list list;       /* workers that wait for a guest */
+        unsigned failures;            /* that ended since one became ready */
+        uint64_t next_us;             /* no new one before */
+        struct facts_request request; /* what memory they hold */
     } spares;
 };
 

@@ -7,6 +7,10 @@
 /* From the moment that a guest has been served: its first calls come now. */
 #define REPLACE_DELAY_US UINT64_C(300000)
 
+/* For what memory a new one holds. */
+#define MEMORY_ATTEMPTS 5
+#define MEMORY_RETRY_US UINT64_C(200000)
+
 #define RETRY_FIRST_US UINT64_C(1000000)
 #define RETRY_LAST_US  UINT64_C(60000000)
 
@@ -70,6 +74,40 @@ static void end_all(struct gpu *gpu)
     }
 }
 
+static void memory_known(struct facts_request *request, const struct nvml_facts *facts,
+                         const struct nvml_process *processes, size_t process_count)
+{
+    struct gpu *gpu = (struct gpu *)((char *)request - offsetof(struct gpu, spares.request));
+    struct worker *worker;
+    LIST_FOREACH(worker, &gpu->spares.list, in_spares)
+    {
+        for (size_t i = 0; i < process_count; i++) {
+            if ((int)processes[i].pid == worker_pid(worker) && processes[i].memory_bytes != UINT64_MAX)
+                worker->spare_memory_bytes = processes[i].memory_bytes;
+        }
+    }
+}
+
+/* The host's NVML may have been read just before the worker was ready: asks again then, a few times. */
+static void ask_for_memory(struct spares *spares, struct gpu *gpu)
+{
+    struct worker *worker;
+    bool missing = false;
+    LIST_FOREACH(worker, &gpu->spares.list, in_spares)
+    {
+        if (worker->state == WORKER_WARM && !worker->spare_memory_bytes &&
+            worker->spare_memory_asked < MEMORY_ATTEMPTS) {
+            worker->spare_memory_asked++;
+            missing = true;
+        }
+    }
+    if (!missing || !spares->facts || gpu->spares.request.waits)
+        return;
+    look_at(spares, schedule_now_us() + MEMORY_RETRY_US);
+    gpu->spares.request.ready = memory_known;
+    gpu_facts_ask(spares->facts, gpu->gpu_uuid, &gpu->spares.request);
+}
+
 static void timer_fired(uv_timer_t *timer)
 {
     struct spares *spares = timer->data;
@@ -77,6 +115,7 @@ static void timer_fired(uv_timer_t *timer)
     for (size_t i = 0; i < spares->host->gpu_count; i++) {
         if (is_in_use(spares->host, spares->host->gpus[i]))
             refill(spares, spares->host->gpus[i]);
+        ask_for_memory(spares, spares->host->gpus[i]);
     }
 }
 
@@ -136,6 +175,17 @@ unsigned spares_ready_count(const struct gpu *gpu)
         count += worker->state == WORKER_WARM;
     }
     return count;
+}
+
+uint64_t spares_memory_bytes(const struct gpu *gpu)
+{
+    const struct worker *worker;
+    uint64_t bytes = 0;
+    LIST_FOREACH(worker, &gpu->spares.list, in_spares)
+    {
+        bytes += worker->spare_memory_bytes;
+    }
+    return bytes;
 }
 
 void spares_served(struct spares *spares)

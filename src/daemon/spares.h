@@ -21,11 +21,12 @@ struct spares {
     uint64_t due_us; /* when the timer fires; UINT64_MAX: it does not */
     struct service *service;
     const struct host *host;
+    struct gpu_facts *facts;
     unsigned wanted; /* of each GPU */
     bool closed;
 };
 
-/* Starts none before the first spares_look(). */
+/* Starts none before the first spares_look(). `facts` may be set later, before the loop runs. */
 void spares_init(struct spares *spares, uv_loop_t *loop, struct service *service, const struct host *host,
                  unsigned wanted);
 /* Ends those there are; none is started any more. */
@@ -38,8 +39,9 @@ void spares_look(struct spares *spares);
 
 /* One for a guest, the readiest there is; it is no spare from here on. NULL: none. */
 struct worker *spares_take(struct gpu *gpu);
-/* How many have their context made. */
+/* How many have their context made; what device memory they hold, by NVML, 0 while that is not known. */
 unsigned spares_ready_count(const struct gpu *gpu);
+uint64_t spares_memory_bytes(const struct gpu *gpu);
 /* A guest has been served. */
 void spares_served(struct spares *spares);
 

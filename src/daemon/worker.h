@@ -35,7 +35,9 @@ struct worker {
     struct gpu *gpu;
     struct seat *seat; /* NULL before it has a guest, and once the process has ended */
     enum worker_state state;
-    bool is_spare; /* waits for a guest: is in gpu->spares */
+    bool is_spare;               /* waits for a guest: is in gpu->spares */
+    uint64_t spare_memory_bytes; /* of the GPU, that it held when it became ready; 0: not known */
+    unsigned spare_memory_asked;
     bool starting; /* counts in starting_count of its VM and the service */
     bool killed;   /* by the daemon: its end says nothing of itself */
     bool untaken;  /* a spare that was given a guest, and has not touched it yet */

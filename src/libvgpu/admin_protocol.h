@@ -18,6 +18,7 @@
  *              "held_us": 1500,             0 when nobody holds it
  *              "generation": 17,            grants of this GPU since the daemon started
  *              "warm_workers": 1,           that wait for a guest with a context made
+ *              "warm_memory_bytes": 543162368,   device memory that these hold; 0 while not known
  *              "waiting": [{"vm_uuid": "def456", "priority": 1, "waiting_us": 300}]}],   next one first
  *    "vms": [{"vm_uuid": "abc123", "processes": 2, "grants": 17, "wait_us": 90000, "hold_us": 70000,
  *             "calls": 123456, "gpu_calls": 1000, "device_memory_bytes": 1048576,

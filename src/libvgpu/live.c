@@ -116,6 +116,8 @@ static bool read_gpu(const json_t *object, struct vgpu_live_gpu *gpu)
         reader.wrong |= !read_waiting(json_array_get(waiting, i), &gpu->waiting[i]);
     read_optional_text(&reader, "background", gpu->background, sizeof gpu->background);
     read_optional_text(&reader, "preemption", gpu->preemption, sizeof gpu->preemption);
+    gpu->warm_workers = read_optional(&reader, "warm_workers");
+    gpu->warm_memory_bytes = read_optional(&reader, "warm_memory_bytes");
     gpu->places = read_optional(&reader, "places");
     gpu->handovers = read_optional(&reader, "handovers");
     gpu->preemptions = read_optional(&reader, "preemptions");

@@ -13,7 +13,7 @@ SHELL := /bin/bash
 MESON = $$(if [ -x /usr/bin/meson ]; then echo /usr/bin/meson; else command -v meson; fi)
 VERSION = $(shell sed -n "s/^ *version: '\(.*\)',$$/\1/p" meson.build)
 
-.PHONY: all help setup install demo test fuzz check-format format lint sanitize bundle clean
+.PHONY: all help setup install demo test fuzz soak check-format format lint sanitize bundle clean
 
 all: setup
 	@test -f $(BUILD)/build.ninja || $(MESON) setup $(BUILD) $(MESON_OPTIONS)
@@ -28,6 +28,7 @@ help:
 	@echo 'make check-format        check the C sources against .clang-format; make format mends them'
 	@echo 'make lint                clang-tidy, cppcheck, shellcheck'
 	@echo 'make fuzz SECONDS=600    a hostile guest that does random things'
+	@echo 'make soak MINUTES=120    mixed load of 16 guests, and nothing may grow'
 	@echo 'make sanitize            tests with address, undefined-behaviour and thread sanitizers'
 	@echo 'make bundle              dist/vgpu-$(VERSION)-x86_64-linux.tar.gz, runs from any directory'
 	@echo 'make clean               remove $(BUILD)/ and what the other targets made'
@@ -51,6 +52,10 @@ test: all
 fuzz: all
 	@/usr/bin/python3 tests/system/hostile/test_hostile.py --build=$(BUILD) --fuzz=$(or $(SECONDS),600) \
 	    $(if $(SEED),--seed=$(SEED))
+
+# MINUTES of mixed load on the simulated driver; SEED=N repeats a run.
+soak: all
+	@/usr/bin/python3 tests/gpu/soak --build=$(BUILD) --minutes=$(or $(MINUTES),120) $(if $(SEED),--seed=$(SEED))
 
 check-format:
 	@tools/setup --lint

@@ -89,12 +89,16 @@ static inline uint64_t lane_published(struct lane_shared *lane)
     return atomic_load_explicit(&lane->head, memory_order_acquire);
 }
 
-/* Worker: sleeps until something beyond `position` is published, or timeout_ns (0: for ever). */
-static inline void lane_sleep(struct lane_shared *lane, uint64_t position, uint64_t timeout_ns)
+/* Worker: sleeps until something beyond `position` is published, or timeout_ns (0: for ever). Who sets *over
+ * and then rings the doorbell wakes it too: what is read of the doorbell first is either what it was before,
+ * and then the sleep does not begin, or what *over was set before. */
+static inline void lane_sleep(struct lane_shared *lane, uint64_t position, const _Atomic(bool) *over,
+                              uint64_t timeout_ns)
 {
-    uint32_t rung = atomic_load_explicit(&lane->doorbell, memory_order_relaxed);
+    uint32_t rung = atomic_load_explicit(&lane->doorbell, memory_order_acquire);
     atomic_store_explicit(&lane->worker_asleep, 1, memory_order_seq_cst);
-    if (atomic_load_explicit(&lane->head, memory_order_seq_cst) == position)
+    if (atomic_load_explicit(&lane->head, memory_order_seq_cst) == position &&
+        !atomic_load_explicit(over, memory_order_relaxed))
         futex_wait(&lane->doorbell, rung, timeout_ns);
     atomic_store_explicit(&lane->worker_asleep, 0, memory_order_relaxed);
 }

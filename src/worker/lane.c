@@ -91,7 +91,7 @@ static bool wait_for_records(struct lane *lane)
         if (now - since < spin_ns)
             continue;
         bool copies_running = lane->staging_done != lane->staging_queued;
-        lane_sleep(lane->shared, lane->position, copies_running ? COPY_POLL_NS : 0);
+        lane_sleep(lane->shared, lane->position, &lane->closing, copies_running ? COPY_POLL_NS : 0);
         gate_lane_woke();
         since = copies_running ? since : 0;
     }
@@ -297,7 +297,7 @@ struct lane *lane_create(uint32_t id, uint32_t number, bool stream, int *fd)
 void lane_end(struct lane *lane)
 {
     atomic_store_explicit(&lane->closing, true, memory_order_release);
-    atomic_fetch_add(&lane->shared->doorbell, 1);
+    atomic_fetch_add(&lane->shared->doorbell, 1); /* lane_sleep() pairs with it */
     futex_wake_all(&lane->shared->doorbell);
 }
 

@@ -1,5 +1,6 @@
 /* Where records lie in a lane's ring, and the words by which the two sides wait for each other. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,17 +60,60 @@ static void *play_guest(void *argument)
 
 static void no_wake_up_is_lost(void **state)
 {
+    static _Atomic bool never_over;
     struct lane_shared *lane = calloc(1, sizeof *lane);
     pthread_t guest;
     pthread_create(&guest, NULL, play_guest, lane);
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         while (lane_published(lane) == (i - 1) * 64ull)
-            lane_sleep(lane, (i - 1) * 64ull, 0);
+            lane_sleep(lane, (i - 1) * 64ull, &never_over, 0);
         assert_int_equal(lane_published(lane), i * 64ull);
         lane_answer(lane, i);
     }
     pthread_join(guest, NULL);
     free(lane);
+}
+
+#define ENDS 5000
+
+struct ended_lane {
+    struct lane_shared lane;
+    _Atomic uint32_t round, seen;
+    _Atomic bool over;
+};
+
+/* Sleeps until its lane is over, as often as there are rounds. */
+static void *sleep_till_the_end(void *argument)
+{
+    struct ended_lane *ended = argument;
+    for (uint32_t i = 1; i <= ENDS; i++) {
+        while (!atomic_load(&ended->over))
+            lane_sleep(&ended->lane, 0, &ended->over, 0); /* for ever: an end that is lost would show */
+        atomic_store(&ended->seen, i);
+        while (atomic_load(&ended->round) != i)
+            lane_pause();
+    }
+    return NULL;
+}
+
+static void no_end_is_lost(void **state)
+{
+    struct ended_lane *ended = calloc(1, sizeof *ended);
+    pthread_t sleeper;
+    pthread_create(&sleeper, NULL, sleep_till_the_end, ended);
+    for (uint32_t i = 1; i <= ENDS; i++) {
+        for (uint32_t pause = 0; pause < i % 64; pause++)
+            lane_pause(); /* so that it comes at every moment of falling asleep */
+        atomic_store_explicit(&ended->over, true, memory_order_release);
+        atomic_fetch_add(&ended->lane.doorbell, 1);
+        futex_wake_all(&ended->lane.doorbell);
+        while (atomic_load(&ended->seen) != i)
+            sched_yield();
+        atomic_store(&ended->over, false);
+        atomic_store(&ended->round, i);
+    }
+    pthread_join(sleeper, NULL);
+    free(ended);
 }
 
 int main(void)
@@ -79,6 +123,7 @@ int main(void)
         cmocka_unit_test(one_that_does_not_goes_to_the_start),
         cmocka_unit_test(padding_names_no_call_and_stays_inside),
         cmocka_unit_test(no_wake_up_is_lost),
+        cmocka_unit_test(no_end_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,7 +268,10 @@ static void test_states(void **state)
     update(machine, 2 * SECOND_US);
     assert_int_equal(vm_of(machine, "u9")->state, VM_STATE_PAUSED);
     assert_int_equal(vm_of(machine, "u5")->state, VM_STATE_PAUSED);
-    for (int each = VM_STATE_NONE; each <= VM_STATE_PAUSED; each++)
+    machine->vms[2].quarantined = true; /* of what holds it back this is the stronger */
+    update(machine, 3 * SECOND_US);
+    assert_int_equal(vm_of(machine, "u5")->state, VM_STATE_QUARANTINED);
+    for (int each = VM_STATE_NONE; each <= VM_STATE_QUARANTINED; each++)
         assert_non_null(dashboard_state_name((enum dashboard_vm_state)each));
     assert_string_equal(dashboard_state_name(VM_STATE_PAUSED), "paused");
 }

@@ -8,6 +8,7 @@
 #include "guest/init.h"
 #include "guest/lane.h"
 #include "guest/lock.h"
+#include "guest/managed_variables.h"
 #include "wire/own_calls.h"
 
 /* Forgotten calls sent so far by all threads: the next one's ticket. */
@@ -175,7 +176,11 @@ CUresult call_send(enum call_number call, const void *request, size_t request_by
 CUresult call_synchronize(enum call_number call, const void *request, size_t request_bytes)
 {
     CUresult result = call_wait(call, request, request_bytes, NULL, 0, NULL, 0);
-    return result == CUDA_SUCCESS ? call_take_error() : result;
+    if (result == CUDA_SUCCESS)
+        result = call_take_error();
+    if (result == CUDA_SUCCESS && managed_variables_exist())
+        managed_variables_fetch();
+    return result;
 }
 
 CUresult call_upload_part(const void *data, uint64_t bytes, uint64_t at, uint64_t total_bytes)

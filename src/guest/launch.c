@@ -6,6 +6,7 @@
 #include "guest/function.h"
 #include "guest/handle_table.h"
 #include "guest/init.h"
+#include "guest/managed_variables.h"
 #include "guest/unsupported.h"
 
 #include <stdbool.h>
@@ -191,6 +192,8 @@ static CUresult send_launch(CUfunction f, struct request_launch *launch, void **
     struct function_facts *facts = function_facts_of(f, &result);
     if (facts == NULL)
         return result;
+    if (managed_variables_exist())
+        managed_variables_send();
     struct launch_extras extras = {.parameters = kernelParams, .attributes = attributes};
     if (extra != NULL && (kernelParams != NULL || !read_extra(extra, &extras)))
         return CUDA_ERROR_INVALID_VALUE;

@@ -4,6 +4,7 @@
 #include "guest/context.h"
 #include "guest/export.h"
 #include "guest/managed.h"
+#include "guest/managed_variables.h"
 #include "guest/ranges.h"
 #include "guest_forward.h"
 
@@ -138,11 +139,12 @@ VGPU_EXPORT CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
 }
 
 /* A variable's address: device memory that a copy may name. */
-static void remember_global(CUdeviceptr address, size_t bytes)
+static CUresult remember_global(CUdeviceptr address, size_t bytes)
 {
     struct range range = {.address = address, .bytes = bytes, .kind = RANGE_GLOBAL};
-    if (reservation_take(address, bytes))
-        ranges_add(&range);
+    if (!reservation_take(address, bytes) || !ranges_add(&range))
+        return CUDA_SUCCESS; /* copies to it wait for their answers */
+    return managed_variable_found(address, bytes);
 }
 
 VGPU_EXPORT CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmodule hmod, const char *name)
@@ -152,7 +154,26 @@ VGPU_EXPORT CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmo
     CUresult result = forward_cuModuleGetGlobal_v2(&address, &size, hmod, name);
     if (result != CUDA_SUCCESS)
         return result;
-    remember_global(address, size);
+    result = remember_global(address, size);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (dptr != NULL)
+        *dptr = address;
+    if (bytes != NULL)
+        *bytes = size;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
+                                         const char *name)
+{
+    CUdeviceptr address;
+    size_t size;
+    CUresult result = forward_cuLibraryGetManaged(&address, &size, library, name);
+    if (result == CUDA_SUCCESS)
+        result = remember_global(address, size);
+    if (result != CUDA_SUCCESS)
+        return result;
     if (dptr != NULL)
         *dptr = address;
     if (bytes != NULL)
@@ -167,7 +188,9 @@ VGPU_EXPORT CUresult cuLibraryGetGlobal(CUdeviceptr *dptr, size_t *bytes, CUlibr
     CUresult result = forward_cuLibraryGetGlobal(&address, &size, library, name);
     if (result != CUDA_SUCCESS)
         return result;
-    remember_global(address, size);
+    result = remember_global(address, size);
+    if (result != CUDA_SUCCESS)
+        return result;
     if (dptr != NULL)
         *dptr = address;
     if (bytes != NULL)

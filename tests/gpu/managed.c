@@ -159,6 +159,41 @@ static void batches(void)
     REQUIRE(cuStreamDestroy(stream));
 }
 
+/* Variables of a module that the program uses through a pointer. */
+static void variables(void)
+{
+    CUmodule module;
+    CUfunction bump;
+    CUdeviceptr number_address = 0, table_address = 0;
+    size_t bytes = 0;
+    uint32_t wrong = 0;
+    if (!is_supported())
+        SKIP("no managed memory on this device");
+    REQUIRE(cuModuleLoadData(&module, ptx_managed));
+    REQUIRE(cuModuleGetFunction(&bump, module, "bump"));
+    EXPECT(CUDA_SUCCESS, cuModuleGetGlobal(&number_address, &bytes, module, "shared_number"));
+    CHECK(bytes == 4);
+    EXPECT(CUDA_SUCCESS, cuModuleGetGlobal(&table_address, &bytes, module, "shared_table"));
+    CHECK(bytes == 4000);
+    uint32_t *number = at(number_address), *table = at(table_address);
+    CHECK(*number == 5 && table[999] == 0);
+    for (uint32_t i = 0; i < 1000; i++)
+        table[i] = 7;
+    gpu_launch(bump, 1000, NULL, NULL);
+    REQUIRE(cuCtxSynchronize());
+    CHECK(*number == 6);
+    *number = 100;
+    table[500] = 1;
+    gpu_launch(bump, 1000, NULL, NULL);
+    gpu_launch(bump, 1000, NULL, NULL);
+    REQUIRE(cuStreamSynchronize(NULL));
+    for (uint32_t i = 0; i < 1000; i++)
+        wrong += table[i] != (i == 500 ? 1 + 2 * i : 7 + 3 * i);
+    CHECK(wrong == 0 && *number == 102);
+    EXPECT(CUDA_SUCCESS, cuModuleUnload(module));
+    EXPECT(CUDA_SUCCESS, cuCtxSynchronize());
+}
+
 static void copied(void)
 {
     CUdeviceptr memory = 0, plain = 0;
@@ -257,6 +292,7 @@ int main(int argc, char **argv)
         CASE(prefetched),
         CASE(advised),
         CASE(batches),
+        CASE(variables),
         CASE(copied),
         CASE(asked_about),
         CASE(refused),

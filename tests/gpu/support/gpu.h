@@ -7,7 +7,7 @@
 
 /* The PTX of kernels/NAME.ptx, NUL-terminated. */
 extern const char ptx_basics[], ptx_compute[], ptx_launch[], ptx_module[], ptx_fault[];
-extern const char ptx_print[];
+extern const char ptx_managed[], ptx_print[];
 extern const char ptx_cluster[], ptx_launch_config[], ptx_tensor_map[], ptx_texture[];
 
 /* Initialises CUDA, and makes the primary context of device 0 current to this thread. */

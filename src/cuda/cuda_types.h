@@ -172,6 +172,7 @@ typedef struct CUaccessPolicyWindow_st {
 typedef union CUlaunchAttributeValue_union {
     char pad[64];
     CUaccessPolicyWindow accessPolicyWindow;
+    CUsynchronizationPolicy syncPolicy;
     int cooperative;
     struct {
         unsigned int x;
@@ -230,5 +231,6 @@ typedef void (*CUstreamCallback)(CUstream hStream, CUresult status, void *userDa
 typedef size_t (*CUoccupancyB2DSize)(int blockSize);
 
 #include "cuda/cuda_array_types.h"
+#include "cuda/graph_types.h"
 
 #endif

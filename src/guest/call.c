@@ -60,23 +60,40 @@ static bool keeps_returning(CUresult result)
     }
 }
 
-static _Atomic bool cautious;
+/* Not 0: no call is forgotten once sent. The top bit: such an error was seen; below, captures under way. */
+#define ERRORS_STAY 0x80000000u
+static _Atomic uint32_t careful;
 
 static CUresult seen(CUresult result)
 {
     if (result != CUDA_SUCCESS && keeps_returning(result))
-        atomic_store_explicit(&cautious, true, memory_order_relaxed);
+        atomic_fetch_or_explicit(&careful, ERRORS_STAY, memory_order_relaxed);
     return result;
 }
 
 bool call_errors_stay(void)
 {
-    return atomic_load_explicit(&cautious, memory_order_relaxed);
+    return (atomic_load_explicit(&careful, memory_order_relaxed) & ERRORS_STAY) != 0;
+}
+
+uint32_t call_captures(void)
+{
+    return atomic_load_explicit(&careful, memory_order_relaxed) & ~ERRORS_STAY;
+}
+
+void call_capture_begun(void)
+{
+    atomic_fetch_add_explicit(&careful, 1, memory_order_relaxed);
+}
+
+void call_capture_ended(void)
+{
+    atomic_fetch_sub_explicit(&careful, 1, memory_order_relaxed);
 }
 
 CUresult message_forget(struct message *message)
 {
-    if (call_errors_stay())
+    if (atomic_load_explicit(&careful, memory_order_relaxed) != 0)
         return message_wait(message, NULL, 0);
     /* Over a stream the worker takes the records of all threads in one order: a record whose turn comes after
      * that of another must not be sent before it, or the worker could have no room for the one it waits for.
@@ -97,6 +114,13 @@ CUresult message_ask(struct message *message)
     message->thread->asked_at.asked = atomic_fetch_add_explicit(&calls_asked, 1, memory_order_relaxed) + 1;
     message->record->ticket = atomic_load_explicit(&calls_forgotten, memory_order_seq_cst);
     message->thread->asked_at.forgotten = message->record->ticket;
+    return lane_commit(message->thread, message->record);
+}
+
+CUresult message_ask_at_once(struct message *message)
+{
+    message->record->flags = RECORD_WANTS_REPLY;
+    message->record->ticket = 0;
     return lane_commit(message->thread, message->record);
 }
 

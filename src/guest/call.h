@@ -40,6 +40,9 @@ CUresult message_wait(struct message *message, void *reply, size_t reply_bytes);
 
 /* message_wait in two steps, for a thread that has something to do in between. */
 CUresult message_ask(struct message *message);
+
+/* As message_ask, but the worker need not have executed what was forgotten before. */
+CUresult message_ask_at_once(struct message *message);
 CUresult message_answer(struct message *message, void *reply, size_t reply_bytes);
 
 /* What all threads have sent until now. While it is the same, nothing has happened. */
@@ -59,6 +62,11 @@ CUresult call_take_error(void);
 
 /* A call of this process has returned an error that CUDA keeps returning. */
 bool call_errors_stay(void);
+
+/* Captures of this process under way: as long as there are any, every call waits for its answer. */
+uint32_t call_captures(void);
+void call_capture_begun(void);
+void call_capture_ended(void);
 
 /* As call_wait, for a function that waits for the GPU: an error that a forgotten call leaves meanwhile is
  * returned in place of success. */

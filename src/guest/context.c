@@ -34,6 +34,8 @@ CUresult context_required(void)
     struct guest_thread *thread = thread_self();
     if (thread == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    if (thread->in_callback)
+        return CUDA_ERROR_NOT_PERMITTED;
     if (top(thread) == NULL)
         return CUDA_ERROR_INVALID_CONTEXT;
     return alive(top(thread)) ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;

@@ -11,6 +11,8 @@
 #include "cuda_api.h"
 #include "guest/arena.h"
 #include "guest/call.h"
+#include "guest/capture.h"
+#include "guest/captured_copy.h"
 #include "guest/connection.h"
 #include "guest/context.h"
 #include "guest/export.h"
@@ -128,6 +130,8 @@ CUresult copy_to_device(CUdeviceptr device, const void *host, size_t bytes, CUst
         return CUDA_ERROR_INVALID_VALUE;
     if (ranges_is_shared((uintptr_t)host, bytes))
         return copy_shared(device, (uintptr_t)host, bytes, stream, true, synchronous);
+    if (!synchronous && capture_is_in(stream))
+        return captured_copy(device, (void *)(uintptr_t)host, bytes, stream, true);
     bool known = ranges_is_device(device, bytes);
     if (bytes <= SMALL_BYTES || !connection_shares_memory())
         return copy_inline_to_device(device, host, bytes, stream, known);
@@ -203,6 +207,8 @@ CUresult copy_from_device(void *host, CUdeviceptr device, size_t bytes, CUstream
         return CUDA_ERROR_INVALID_VALUE;
     if (ranges_is_shared((uintptr_t)host, bytes))
         return copy_shared((uintptr_t)host, device, bytes, stream, false, synchronous);
+    if (!synchronous && capture_is_in(stream))
+        return captured_copy(device, host, bytes, stream, false);
     result = bytes <= SMALL_BYTES || !connection_shares_memory()
                  ? copy_inline_from_device(host, device, bytes, stream)
                  : copy_staged_from_device(host, device, bytes, stream);

@@ -125,3 +125,9 @@ void *handle_attach(uint64_t handle, void *data)
     free(data);
     return none;
 }
+
+void handle_replace(uint64_t handle, void *data)
+{
+    struct entry *entry = entry_of(handle);
+    free(entry != NULL ? atomic_exchange(&entry->data, data) : data);
+}

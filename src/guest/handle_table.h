@@ -27,4 +27,7 @@ void *handle_data(uint64_t handle);
  * attachment by another thread stays, and data is then freed. */
 void *handle_attach(uint64_t handle, void *data);
 
+/* Attaches data in place of what was attached, which is freed. */
+void handle_replace(uint64_t handle, void *data);
+
 #endif

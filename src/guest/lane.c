@@ -44,7 +44,7 @@ static bool spin_step(uint64_t *since, unsigned *steps)
 
 static CUresult lane_open(struct guest_thread *thread)
 {
-    CUresult state = connection_state();
+    CUresult state = thread->in_callback ? CUDA_ERROR_NOT_PERMITTED : connection_state();
     if (state != CUDA_SUCCESS)
         return state;
     thread->lane_id = connection_lane_number();

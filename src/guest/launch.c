@@ -1,5 +1,6 @@
 /* Launching kernels. A launch that cannot be refused, by what the guest knows of the function, the device and
  * the launches before, is sent and forgotten; any other waits for the driver's verdict. */
+#include "guest/launch.h"
 #include "cuda_api.h"
 #include "guest/call.h"
 #include "guest/export.h"
@@ -183,6 +184,26 @@ static bool cannot_be_refused(const struct request_launch *launch, struct functi
         return true;
     *key = launch_key(launch, facts, attributes);
     return was_accepted(facts, *key);
+}
+
+CUresult launch_pack(CUfunction f, void **kernelParams, void **extra, uint8_t *to, uint32_t *bytes)
+{
+    CUresult result;
+    const struct function_facts *facts = function_facts_of(f, &result);
+    if (facts == NULL)
+        return result;
+    struct launch_extras extras = {.parameters = kernelParams};
+    if (extra != NULL && (kernelParams != NULL || !read_extra(extra, &extras)))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!facts->info.parameters_known)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (extras.packed == NULL && kernelParams == NULL && facts->info.parameter_count > 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    *bytes = extras.packed != NULL ? (uint32_t)extras.packed_bytes : facts->info.parameter_bytes;
+    if (*bytes > PARAMETER_BYTES_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    write_parameters(to, facts, &extras, *bytes);
+    return CUDA_SUCCESS;
 }
 
 static CUresult send_launch(CUfunction f, struct request_launch *launch, void **kernelParams, void **extra,

@@ -18,6 +18,7 @@ static void thread_end(void *object)
     current = NULL;
     lane_close(thread);
     free(thread->kept);
+    free(thread->capture_nodes);
     free(thread);
 }
 
@@ -42,5 +43,6 @@ void thread_forget(void)
     free(thread->stream_record);
     free(thread->stream_reply);
     free(thread->kept);
+    free(thread->capture_nodes);
     free(thread); /* its lane is not mapped here (MADV_DONTFORK); other threads' blocks are the parent's */
 }

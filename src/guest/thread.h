@@ -46,6 +46,10 @@ struct guest_thread {
     CUcontext contexts[CONTEXT_STACK_DEPTH];
     uint32_t context_count;
 
+    CUstreamCaptureMode capture_mode;
+    void *capture_nodes; /* what the thread was last told of a capture; guest/capture.c */
+    bool in_callback;    /* it calls a function of the program's: no calls of CUDA's */
+
     struct kept_answer *kept; /* guest/kept_answers.h; NULL until there is one */
 
     struct guest_thread *next; /* in the list of threads with a stream lane */

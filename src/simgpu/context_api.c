@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cuda_api.h"
-#include "simgpu/api.h"
+#include "simgpu/capture.h"
 #include "simgpu/context.h"
 #include "simgpu/handle.h"
 #include "simgpu/stream.h"
@@ -182,6 +182,8 @@ CUresult cuCtxSynchronize_v2(CUcontext ctx)
 {
     struct CUctx_st *context;
     CUresult result = context_of(ctx, &context);
+    if (!result)
+        result = capture_ask_context(context);
     if (result)
         return result;
     stream_wait_all(context);

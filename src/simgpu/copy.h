@@ -22,6 +22,9 @@ enum copy_memory {
  * or not all, allocated. */
 CUresult copy_classify(enum copy_end end, uint64_t address, uint64_t bytes, enum copy_memory *memory);
 
+/* Puts an end into a node's description of a copy. */
+void copy_describe_end(enum copy_memory memory, uint64_t address, CUDA_MEMCPY3D *copy, bool is_target);
+
 /* Whether the call waits until the copy is done. is_async: the function's name says Async. */
 enum work_mode copy_mode(enum copy_memory to, enum copy_memory from, bool is_async);
 

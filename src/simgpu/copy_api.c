@@ -1,7 +1,6 @@
 /* cuMemcpy*, each in three forms: in the legacy stream, in the calling thread's own (_ptds), and Async in any
  * stream, where 0 means the legacy stream or, in the _ptsz form, the thread's own. */
 #include "cuda_api.h"
-#include "simgpu/api.h"
 #include "simgpu/copy.h"
 #include "simgpu/handle.h"
 #include "simgpu/per_thread.h"

@@ -1,6 +1,5 @@
 /* Copies between one-dimensional arrays and memory: boxes of one row. */
 #include "cuda_api.h"
-#include "simgpu/api.h"
 #include "simgpu/copy.h"
 
 struct row_end {

@@ -1,6 +1,5 @@
 /* Many copies in one call, made one after another. */
 #include "cuda_api.h"
-#include "simgpu/api.h"
 #include "simgpu/array.h"
 #include "simgpu/copy.h"
 

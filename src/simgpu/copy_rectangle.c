@@ -3,6 +3,7 @@
 
 #include "simgpu/array.h"
 #include "simgpu/copy.h"
+#include "simgpu/graph.h"
 
 struct side {
     uint64_t start; /* of the first row */
@@ -99,11 +100,25 @@ static CUresult read_end(const struct end *end, size_t width, size_t height, siz
     return copy_classify(kind, side->start, bytes, &side->memory);
 }
 
-static CUresult copy_box(struct CUstream_st *stream, const struct end *to, const struct end *from,
-                         size_t width, size_t height, size_t depth, bool is_async)
+static void describe_box(struct work *work, CUgraphNodeParams *params)
 {
-    if (width == 0 || height == 0 || depth == 0)
-        return CUDA_SUCCESS;
+    const struct box_work *box = (const struct box_work *)work;
+    CUDA_MEMCPY3D *copy = &params->memcpy.copyParams;
+    params->memcpy.copyCtx = work->context;
+    copy_describe_end(box->from.memory, box->from.start, copy, false);
+    copy_describe_end(box->to.memory, box->to.start, copy, true);
+    copy->srcPitch = box->from.row_step;
+    copy->srcHeight = box->from.row_step ? box->from.slice_step / box->from.row_step : 0;
+    copy->dstPitch = box->to.row_step;
+    copy->dstHeight = box->to.row_step ? box->to.slice_step / box->to.row_step : 0;
+    copy->WidthInBytes = box->width;
+    copy->Height = box->height;
+    copy->Depth = box->depth;
+}
+
+static CUresult make_box(const struct end *to, const struct end *from, size_t width, size_t height,
+                         size_t depth, struct box_work **made)
+{
     struct box_work *box = (struct box_work *)work_create(sizeof *box, run_box, NULL);
     if (!box)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -114,11 +129,28 @@ static CUresult copy_box(struct CUstream_st *stream, const struct end *to, const
         work_release(&box->work);
         return result;
     }
+    box->work.is_node = true;
+    box->work.node_type = CU_GRAPH_NODE_TYPE_MEMCPY;
+    box->work.describe = describe_box;
     box->width = width;
     box->height = height;
     box->depth = depth;
+    *made = box;
+    return CUDA_SUCCESS;
+}
+
+static CUresult copy_box(struct CUstream_st *stream, const struct end *to, const struct end *from,
+                         size_t width, size_t height, size_t depth, bool is_async)
+{
+    struct box_work *box;
+    if (width == 0 || height == 0 || depth == 0)
+        return CUDA_SUCCESS;
+    CUresult result = make_box(to, from, width, height, depth, &box);
+    if (result)
+        return result;
     struct CUctx_st *context = stream->context;
     enum work_mode mode = copy_mode(box->to.memory, box->from.memory, is_async);
+    box->work.is_node = is_async;
     result = work_submit(stream, &box->work, mode);
     return result || mode != WORK_WAITED ? result : context_error(context);
 }
@@ -144,27 +176,51 @@ CUresult copy_2d(struct CUstream_st *stream, const CUDA_MEMCPY2D *copy, bool is_
     return copy_box(stream, &to, &from, copy->WidthInBytes, copy->Height, 1, is_async);
 }
 
+static void read_ends(const CUDA_MEMCPY3D *copy, struct end *to, struct end *from)
+{
+    *to = (struct end){.type = copy->dstMemoryType,
+                       .host = copy->dstHost,
+                       .device = copy->dstDevice,
+                       .array = copy->dstArray,
+                       .x = copy->dstXInBytes,
+                       .y = copy->dstY,
+                       .z = copy->dstZ,
+                       .pitch = copy->dstPitch,
+                       .rows = copy->dstHeight};
+    *from = (struct end){.type = copy->srcMemoryType,
+                         .host = copy->srcHost,
+                         .device = copy->srcDevice,
+                         .array = copy->srcArray,
+                         .x = copy->srcXInBytes,
+                         .y = copy->srcY,
+                         .z = copy->srcZ,
+                         .pitch = copy->srcPitch,
+                         .rows = copy->srcHeight};
+}
+
+static bool copy_is_plain(const CUDA_MEMCPY3D *copy)
+{
+    return copy && !copy->reserved0 && !copy->reserved1 && !copy->srcLOD && !copy->dstLOD;
+}
+
 CUresult copy_3d(struct CUstream_st *stream, const CUDA_MEMCPY3D *copy, bool is_async)
 {
-    if (!copy || copy->reserved0 || copy->reserved1 || copy->srcLOD || copy->dstLOD)
+    struct end to, from;
+    if (!copy_is_plain(copy))
         return CUDA_ERROR_INVALID_VALUE;
-    struct end to = {.type = copy->dstMemoryType,
-                     .host = copy->dstHost,
-                     .device = copy->dstDevice,
-                     .array = copy->dstArray,
-                     .x = copy->dstXInBytes,
-                     .y = copy->dstY,
-                     .z = copy->dstZ,
-                     .pitch = copy->dstPitch,
-                     .rows = copy->dstHeight};
-    struct end from = {.type = copy->srcMemoryType,
-                       .host = copy->srcHost,
-                       .device = copy->srcDevice,
-                       .array = copy->srcArray,
-                       .x = copy->srcXInBytes,
-                       .y = copy->srcY,
-                       .z = copy->srcZ,
-                       .pitch = copy->srcPitch,
-                       .rows = copy->srcHeight};
+    read_ends(copy, &to, &from);
     return copy_box(stream, &to, &from, copy->WidthInBytes, copy->Height, copy->Depth, is_async);
+}
+
+CUresult box_work_make(const CUDA_MEMCPY3D *copy, struct work **work)
+{
+    struct end to, from;
+    struct box_work *box;
+    if (!copy_is_plain(copy) || !copy->WidthInBytes || !copy->Height || !copy->Depth)
+        return CUDA_ERROR_INVALID_VALUE;
+    read_ends(copy, &to, &from);
+    CUresult result = make_box(&to, &from, copy->WidthInBytes, copy->Height, copy->Depth, &box);
+    if (!result)
+        *work = &box->work;
+    return result;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cuda_api.h"
+#include "simgpu/capture.h"
 #include "simgpu/device_text.h"
 #include "simgpu/event_shared.h"
 #include "simgpu/handle.h"
@@ -16,6 +17,7 @@
 static void free_event(struct CUevent_st *event)
 {
     handle_remove(event);
+    capture_forget_event(event);
     work_release(event->recorded);
     event_shared_close(event->shared, event->descriptor);
     pthread_mutex_destroy(&event->lock);
@@ -116,8 +118,7 @@ void event_destroy_all(struct CUctx_st *context)
 
 /* --- recording and waiting --- */
 
-/* The mark the event stands for, held for the caller; NULL: never recorded. */
-static struct work *recorded_work(struct CUevent_st *event)
+struct work *event_recorded(struct CUevent_st *event)
 {
     pthread_mutex_lock(&event->lock);
     struct work *work = event->recorded;
@@ -125,6 +126,16 @@ static struct work *recorded_work(struct CUevent_st *event)
         work_reference(work);
     pthread_mutex_unlock(&event->lock);
     return work;
+}
+
+void event_set_recorded(struct CUevent_st *event, struct work *mark)
+{
+    work_reference(mark);
+    pthread_mutex_lock(&event->lock);
+    struct work *before = event->recorded;
+    event->recorded = mark;
+    pthread_mutex_unlock(&event->lock);
+    work_release(before);
 }
 
 static CUresult check_event(CUevent event, struct CUctx_st **context)
@@ -142,9 +153,14 @@ CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int f
         result = stream_resolve(hStream, &stream);
     if (!result && hEvent->context != stream->context)
         result = CUDA_ERROR_INVALID_HANDLE;
-    if (!result && flags != CU_EVENT_RECORD_DEFAULT)
+    if (!result && flags & ~(unsigned int)CU_EVENT_RECORD_EXTERNAL)
+        result = CUDA_ERROR_INVALID_VALUE;
+    bool captured = false;
+    if (!result)
+        result = capture_record(stream, hEvent, flags & CU_EVENT_RECORD_EXTERNAL, &captured);
+    if (!result && !captured && flags)
         result = CUDA_ERROR_INVALID_VALUE; /* external nodes only exist while capturing */
-    if (result)
+    if (result || captured)
         return result;
     struct work *mark =
         hEvent->shared ? event_shared_mark(hEvent->shared) : work_create(sizeof *mark, NULL, NULL);
@@ -152,16 +168,10 @@ CUresult cuEventRecordWithFlags(CUevent hEvent, CUstream hStream, unsigned int f
         return CUDA_ERROR_OUT_OF_MEMORY;
     work_reference(mark);
     result = work_submit(stream, mark, WORK_QUEUED);
-    if (result) {
-        work_release(mark);
-        return result;
-    }
-    pthread_mutex_lock(&hEvent->lock);
-    struct work *before = hEvent->recorded;
-    hEvent->recorded = mark;
-    pthread_mutex_unlock(&hEvent->lock);
-    work_release(before);
-    return CUDA_SUCCESS;
+    if (!result)
+        event_set_recorded(hEvent, mark);
+    work_release(mark);
+    return result;
 }
 
 CUresult cuEventRecord(CUevent hEvent, CUstream hStream)
@@ -176,13 +186,16 @@ CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
     CUresult result = check_event(hEvent, &context);
     if (!result)
         result = stream_resolve(hStream, &stream);
-    if (!result && Flags != CU_EVENT_WAIT_DEFAULT)
+    if (!result && Flags & ~(unsigned int)CU_EVENT_WAIT_EXTERNAL)
         result = CUDA_ERROR_INVALID_VALUE;
-    if (result)
+    bool captured = false;
+    if (!result)
+        result = capture_wait(stream, hEvent, Flags & CU_EVENT_WAIT_EXTERNAL, &captured);
+    if (result || captured)
         return result;
     if (hEvent->shared)
         return event_shared_wait_in(hEvent->shared, stream);
-    struct work *awaited = recorded_work(hEvent);
+    struct work *awaited = event_recorded(hEvent);
     if (!awaited)
         return CUDA_SUCCESS;
     struct work *mark = work_create(sizeof *mark, NULL, NULL);
@@ -196,13 +209,66 @@ CUresult cuStreamWaitEvent(CUstream hStream, CUevent hEvent, unsigned int Flags)
     return result;
 }
 
+/* --- of a whole context --- */
+
+CUresult cuCtxRecordEvent(CUcontext hCtx, CUevent hEvent)
+{
+    struct CUctx_st *context, *current;
+    CUresult result = context_of(hCtx, &context);
+    if (!result)
+        result = check_event(hEvent, &current);
+    if (!result && hEvent->context != context)
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (!result)
+        result = capture_ask_context(context);
+    if (result)
+        return result;
+    struct work *mark = work_create(sizeof *mark, NULL, NULL);
+    if (!mark)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    struct CUstream_st *stream = stream_create(context, STREAM_NON_BLOCKING, CU_STREAM_NON_BLOCKING, 0);
+    if (!stream || !stream_need_all(context, mark)) {
+        work_release(mark);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    work_reference(mark);
+    result = work_submit(stream, mark, WORK_QUEUED);
+    if (!result)
+        event_set_recorded(hEvent, mark);
+    work_release(mark);
+    stream_destroy(stream);
+    return result;
+}
+
+/* All that the context's streams are given from now on waits: each of them for itself. */
+CUresult cuCtxWaitEvent(CUcontext hCtx, CUevent hEvent)
+{
+    struct CUctx_st *context, *current;
+    CUresult result = context_of(hCtx, &context);
+    if (!result)
+        result = check_event(hEvent, &current);
+    if (!result)
+        result = capture_ask_context(context);
+    if (result)
+        return result;
+    struct work *awaited = event_recorded(hEvent);
+    if (awaited && !stream_all_need(context, awaited))
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    work_release(awaited);
+    return result;
+}
+
 CUresult cuEventQuery(CUevent hEvent)
 {
     struct CUctx_st *context;
     CUresult result = check_event(hEvent, &context);
+    if (!result)
+        result = capture_ask_event(hEvent);
+    if (!result)
+        result = capture_unsafe();
     if (result)
         return result;
-    struct work *work = recorded_work(hEvent);
+    struct work *work = event_recorded(hEvent);
     bool is_done = hEvent->shared ? event_shared_is_done(hEvent->shared) : !work || work_is_done(work);
     work_release(work);
     result = context_error(context);
@@ -213,9 +279,13 @@ CUresult cuEventSynchronize(CUevent hEvent)
 {
     struct CUctx_st *context;
     CUresult result = check_event(hEvent, &context);
+    if (!result)
+        result = capture_ask_event(hEvent);
+    if (!result)
+        result = capture_unsafe();
     if (result)
         return result;
-    struct work *work = recorded_work(hEvent);
+    struct work *work = event_recorded(hEvent);
     if (work)
         work_wait(work);
     device_text_write();
@@ -235,9 +305,13 @@ CUresult cuEventElapsedTime_v2(float *pMilliseconds, CUevent hStart, CUevent hEn
         result = check_event(hEnd, &context);
     if (!result && (!pMilliseconds || ((hStart->flags | hEnd->flags) & CU_EVENT_DISABLE_TIMING)))
         result = CUDA_ERROR_INVALID_HANDLE;
+    if (!result)
+        result = capture_ask_event(hStart);
+    if (!result)
+        result = capture_ask_event(hEnd);
     if (result)
         return result;
-    struct work *start = recorded_work(hStart), *end = recorded_work(hEnd);
+    struct work *start = event_recorded(hStart), *end = event_recorded(hEnd);
     if (!start || !end)
         result = CUDA_ERROR_INVALID_HANDLE;
     else if (!work_is_done(start) || !work_is_done(end))

@@ -3,6 +3,7 @@
 
 #include "cuda_api.h"
 #include "simgpu/arena.h"
+#include "simgpu/capture.h"
 #include "simgpu/stream.h"
 
 #define ALLOC_FLAGS (CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED)
@@ -14,6 +15,8 @@ CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)
 {
     struct CUctx_st *context;
     CUresult result = context_current(&context);
+    if (!result)
+        result = capture_unsafe();
     if (result)
         return result;
     if (!pp || (Flags & ~(unsigned int)ALLOC_FLAGS))

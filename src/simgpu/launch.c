@@ -6,6 +6,7 @@
 #include "cuda_api.h"
 #include "simgpu/arena.h"
 #include "simgpu/device_text.h"
+#include "simgpu/graph.h"
 #include "simgpu/module.h"
 #include "simgpu/occupancy.h"
 #include "simgpu/per_thread.h"
@@ -36,6 +37,7 @@ struct kernel_work {
     struct shape shape;
     CUdeviceptr grid_workspace; /* 0: none */
     size_t stack_bytes;
+    void **param_list; /* owned; as programs see it, filled when one looks */
     size_t params_bytes;
     unsigned char params[];
 };
@@ -195,6 +197,7 @@ static void finish_kernel(struct work *work)
 {
     struct kernel_work *job = (struct kernel_work *)work;
     struct region removed;
+    free(job->param_list);
     if (job->grid_workspace)
         arena_remove(job->grid_workspace, &removed);
 }
@@ -295,38 +298,80 @@ static CUresult make_grid_workspace(struct CUctx_st *context, CUdeviceptr *addre
     return CUDA_SUCCESS;
 }
 
-static CUresult launch(CUfunction handle, const struct shape *shape, CUstream stream_handle,
-                       void **kernel_params, void **extra)
+static void describe_kernel(struct work *work, CUgraphNodeParams *params)
 {
-    struct CUstream_st *stream;
+    struct kernel_work *job = (struct kernel_work *)work;
+    const struct ptx_kernel *kernel = job->function->kernel;
+    for (size_t i = 0; i < kernel->param_count; i++)
+        job->param_list[i] = job->params + kernel->params[i].offset;
+    params->kernel = (CUDA_KERNEL_NODE_PARAMS){.func = job->function,
+                                               .gridDimX = job->shape.grid[0],
+                                               .gridDimY = job->shape.grid[1],
+                                               .gridDimZ = job->shape.grid[2],
+                                               .blockDimX = job->shape.block[0],
+                                               .blockDimY = job->shape.block[1],
+                                               .blockDimZ = job->shape.block[2],
+                                               .sharedMemBytes = job->shape.shared_bytes,
+                                               .kernelParams = kernel->param_count ? job->param_list : NULL,
+                                               .ctx = work->context};
+}
+
+static CUresult make_work(struct CUctx_st *context, CUfunction handle, const struct shape *shape,
+                          void **kernel_params, void **extra, struct work **work)
+{
     struct CUfunc_st *function;
-    CUresult result = stream_resolve(stream_handle, &stream);
-    if (!result)
-        result = function_resolve(stream->context, handle, &function);
+    CUresult result = function_resolve(context, handle, &function);
     if (!result)
         result = check_shape(function, shape);
     if (result)
         return result;
-    struct CUctx_st *context = stream->context;
     size_t params_bytes = function->kernel->params_bytes;
     struct kernel_work *job =
         (struct kernel_work *)work_create(sizeof *job + params_bytes, run_kernel, finish_kernel);
     if (!job)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    job->work.is_node = true;
+    job->work.node_type = CU_GRAPH_NODE_TYPE_KERNEL;
+    job->work.describe = describe_kernel;
+    job->work.context = context;
     job->function = function;
     job->shape = *shape;
     job->params_bytes = params_bytes;
+    job->param_list = calloc(function->kernel->param_count + 1, sizeof *job->param_list);
     pthread_mutex_lock(&context->lock);
     job->stack_bytes = context->limits[CU_LIMIT_STACK_SIZE];
     pthread_mutex_unlock(&context->lock);
-    result = copy_params(job, kernel_params, extra);
+    result = job->param_list ? copy_params(job, kernel_params, extra) : CUDA_ERROR_OUT_OF_MEMORY;
     if (!result && shape->is_cooperative)
         result = make_grid_workspace(context, &job->grid_workspace);
     if (result) {
+        free(job->param_list);
         work_release(&job->work);
         return result;
     }
-    return work_submit(stream, &job->work, WORK_QUEUED);
+    *work = &job->work;
+    return CUDA_SUCCESS;
+}
+
+CUresult kernel_work_make(struct CUctx_st *context, const CUDA_KERNEL_NODE_PARAMS *params, struct work **work)
+{
+    struct shape shape = {{params->gridDimX, params->gridDimY, params->gridDimZ},
+                          {params->blockDimX, params->blockDimY, params->blockDimZ},
+                          params->sharedMemBytes,
+                          false};
+    CUfunction function = params->func ? params->func : (CUfunction)(void *)params->kern;
+    return make_work(context, function, &shape, params->kernelParams, params->extra, work);
+}
+
+static CUresult launch(CUfunction handle, const struct shape *shape, CUstream stream_handle,
+                       void **kernel_params, void **extra)
+{
+    struct CUstream_st *stream;
+    struct work *work;
+    CUresult result = stream_resolve(stream_handle, &stream);
+    if (!result)
+        result = make_work(stream->context, handle, shape, kernel_params, extra, &work);
+    return result ? result : work_submit(stream, work, WORK_QUEUED);
 }
 
 /* --- entry points --- */

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "cuda_api.h"
-#include "simgpu/api.h"
 #include "simgpu/arena.h"
+#include "simgpu/capture.h"
 #include "simgpu/managed.h"
 #include "simgpu/memory.h"
 #include "simgpu/stream.h"
@@ -28,6 +28,8 @@ CUresult cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize)
     struct CUctx_st *context;
     struct region region = {.kind = REGION_DEVICE};
     CUresult result = context_current(&context);
+    if (!result)
+        result = capture_unsafe();
     return result ? result : memory_allocate(context, bytesize, &region, dptr);
 }
 
@@ -67,6 +69,8 @@ CUresult cuMemFree_v2(CUdeviceptr dptr)
     struct CUctx_st *context;
     struct region region;
     CUresult result = context_current(&context);
+    if (!result)
+        result = capture_unsafe();
     if (result || !dptr)
         return result;
     result = memory_find_freeable(dptr, &region);

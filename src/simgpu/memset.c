@@ -4,6 +4,7 @@
 
 #include "cuda_api.h"
 #include "simgpu/copy.h"
+#include "simgpu/graph.h"
 
 struct memset_work {
     struct work work;
@@ -31,36 +32,77 @@ static void run_memset(struct work *work)
     }
 }
 
-static CUresult fill(CUstream handle, CUdeviceptr to, size_t pitch, unsigned int value,
-                     unsigned int element_bytes, size_t width, size_t height, bool is_async)
+static void describe_memset(struct work *work, CUgraphNodeParams *params)
 {
-    struct CUstream_st *stream;
-    enum copy_memory memory;
-    size_t row_bytes;
-    CUresult result = stream_resolve(handle, &stream);
-    if (result || !width || !height)
-        return result;
-    if (to % element_bytes || (height > 1 && pitch % element_bytes) ||
-        __builtin_mul_overflow(width, element_bytes, &row_bytes) || (height > 1 && pitch < row_bytes))
+    const struct memset_work *job = (const struct memset_work *)work;
+    params->memset = (CUDA_MEMSET_NODE_PARAMS_v2){.dst = job->start,
+                                                  .pitch = job->pitch,
+                                                  .value = job->value,
+                                                  .elementSize = job->element_bytes,
+                                                  .width = job->width,
+                                                  .height = job->height,
+                                                  .ctx = work->context};
+}
+
+static CUresult make_work(const CUDA_MEMSET_NODE_PARAMS_v2 *params, struct work **work,
+                          enum copy_memory *memory)
+{
+    size_t row_bytes, bytes;
+    size_t pitch = params->pitch, height = params->height;
+    if (params->dst % params->elementSize || (height > 1 && pitch % params->elementSize) ||
+        __builtin_mul_overflow(params->width, params->elementSize, &row_bytes) ||
+        (height > 1 && pitch < row_bytes))
         return CUDA_ERROR_INVALID_VALUE;
-    size_t bytes;
     if (__builtin_mul_overflow(pitch, height - 1, &bytes) || __builtin_add_overflow(bytes, row_bytes, &bytes))
         return CUDA_ERROR_INVALID_VALUE;
-    result = copy_classify(COPY_DEVICE, to, bytes, &memory);
+    CUresult result = copy_classify(COPY_DEVICE, params->dst, bytes, memory);
     if (result)
         return result;
     struct memset_work *job = (struct memset_work *)work_create(sizeof *job, run_memset, NULL);
     if (!job)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    job->start = to;
+    job->work.is_node = true;
+    job->work.node_type = CU_GRAPH_NODE_TYPE_MEMSET;
+    job->work.describe = describe_memset;
+    job->start = params->dst;
     job->pitch = pitch;
-    job->value = value;
-    job->element_bytes = element_bytes;
-    job->width = width;
+    job->value = params->value;
+    job->element_bytes = params->elementSize;
+    job->width = params->width;
     job->height = height;
+    *work = &job->work;
+    return CUDA_SUCCESS;
+}
+
+CUresult memset_work_make(const CUDA_MEMSET_NODE_PARAMS_v2 *params, struct work **work)
+{
+    enum copy_memory memory;
+    bool size_is_good = params->elementSize == 1 || params->elementSize == 2 || params->elementSize == 4;
+    return size_is_good && params->width && params->height ? make_work(params, work, &memory)
+                                                           : CUDA_ERROR_INVALID_VALUE;
+}
+
+static CUresult fill(CUstream handle, CUdeviceptr to, size_t pitch, unsigned int value,
+                     unsigned int element_bytes, size_t width, size_t height, bool is_async)
+{
+    CUDA_MEMSET_NODE_PARAMS_v2 params = {.dst = to,
+                                         .pitch = pitch,
+                                         .value = value,
+                                         .elementSize = element_bytes,
+                                         .width = width,
+                                         .height = height};
+    struct CUstream_st *stream;
+    struct work *work;
+    enum copy_memory memory;
+    CUresult result = stream_resolve(handle, &stream);
+    if (result || !width || !height)
+        return result;
+    result = make_work(&params, &work, &memory);
+    if (result)
+        return result;
     struct CUctx_st *context = stream->context;
     enum work_mode mode = is_async ? WORK_QUEUED : memory == COPY_PINNED ? WORK_WAITED : WORK_AT_ONCE;
-    result = work_submit(stream, &job->work, mode);
+    result = work_submit(stream, work, mode);
     return result || mode != WORK_WAITED ? result : context_error(context);
 }
 

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cuda_api.h"
-#include "simgpu/api.h"
 #include "simgpu/arena.h"
 
 static bool is_host(const struct region *region)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cuda_api.h"
+#include "simgpu/capture.h"
 #include "simgpu/handle.h"
 #include "simgpu/memory.h"
 #include "simgpu/shared_memory.h"
@@ -411,6 +412,94 @@ static void run_free(struct work *work)
     arena_remove(((struct free_work *)work)->address, &removed);
 }
 
+/* --- in graphs: the memory is there as long as the node, whatever the graph does with it --- */
+
+struct alloc_work {
+    struct work work;
+    CUmemPoolProps properties;
+    size_t bytes;
+    CUdeviceptr address;
+};
+
+static void finish_alloc(struct work *work)
+{
+    struct region removed;
+    arena_remove(((struct alloc_work *)work)->address, &removed);
+}
+
+static void describe_alloc(struct work *work, CUgraphNodeParams *params)
+{
+    const struct alloc_work *job = (const struct alloc_work *)work;
+    params->alloc = (CUDA_MEM_ALLOC_NODE_PARAMS){
+        .poolProps = job->properties, .bytesize = job->bytes, .dptr = job->address};
+}
+
+CUresult alloc_work_make(CUDA_MEM_ALLOC_NODE_PARAMS *params, struct work **work)
+{
+    struct CUctx_st *context;
+    struct region region = {.kind = REGION_DEVICE};
+    CUresult result = context_current(&context);
+    if (!result && (params->poolProps.allocType != CU_MEM_ALLOCATION_TYPE_PINNED ||
+                    params->poolProps.location.type != CU_MEM_LOCATION_TYPE_DEVICE))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (!result)
+        result = memory_allocate(context, params->bytesize, &region, &params->dptr);
+    if (result)
+        return result;
+    struct alloc_work *job = (struct alloc_work *)work_create(sizeof *job, NULL, finish_alloc);
+    if (!job) {
+        arena_remove(params->dptr, &region);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    job->work.is_node = true;
+    job->work.node_type = CU_GRAPH_NODE_TYPE_MEM_ALLOC;
+    job->work.describe = describe_alloc;
+    job->properties = params->poolProps;
+    job->bytes = params->bytesize;
+    job->address = params->dptr;
+    *work = &job->work;
+    return CUDA_SUCCESS;
+}
+
+static void describe_free(struct work *work, CUgraphNodeParams *params)
+{
+    params->free.dptr = ((const struct free_work *)work)->address;
+}
+
+CUresult free_work_make(CUdeviceptr address, struct work **work)
+{
+    struct region region;
+    CUresult result = memory_find_freeable(address, &region);
+    if (result)
+        return result;
+    struct free_work *job = (struct free_work *)work_create(sizeof *job, NULL, NULL);
+    if (!job)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    job->work.is_node = true;
+    job->work.node_type = CU_GRAPH_NODE_TYPE_MEM_FREE;
+    job->work.describe = describe_free;
+    job->address = address;
+    *work = &job->work;
+    return CUDA_SUCCESS;
+}
+
+static CUresult allocate_captured(struct CUstream_st *stream, size_t bytes, CUdeviceptr *dptr)
+{
+    CUDA_MEM_ALLOC_NODE_PARAMS params = {.bytesize = bytes};
+    struct work *work;
+    params.poolProps.allocType = CU_MEM_ALLOCATION_TYPE_PINNED;
+    params.poolProps.location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    params.poolProps.location.id = stream->context->device->ordinal;
+    CUresult result = dptr ? alloc_work_make(&params, &work) : CUDA_ERROR_INVALID_VALUE;
+    if (!result)
+        result = work_submit(stream, work, WORK_QUEUED);
+    if (!result)
+        *dptr = params.dptr;
+    return result;
+}
+
+/* --- */
+
 static void note_high(struct CUmemPoolHandle_st *pool)
 {
     uint64_t used = arena_pool_bytes(pool);
@@ -430,6 +519,8 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *dptr, size_t bytesize, CUmemoryPoo
         result = CUDA_ERROR_INVALID_VALUE;
     if (result)
         return result;
+    if (capture_is_in(stream))
+        return allocate_captured(stream, bytesize, dptr);
     if (pool->properties.maxSize && bytesize > pool->properties.maxSize)
         return CUDA_ERROR_OUT_OF_MEMORY;
     struct region region = {.kind = REGION_DEVICE, .pool = pool};
@@ -466,7 +557,12 @@ CUresult cuMemFreeAsync(CUdeviceptr dptr, CUstream hStream)
     result = memory_find_freeable(dptr, &region);
     if (result)
         return result;
-    struct work *work = work_create(sizeof(struct free_work), run_free, NULL);
+    struct work *work;
+    if (capture_is_in(stream)) {
+        result = free_work_make(dptr, &work);
+        return result ? result : work_submit(stream, work, WORK_QUEUED);
+    }
+    work = work_create(sizeof(struct free_work), run_free, NULL);
     if (!work)
         return CUDA_ERROR_OUT_OF_MEMORY;
     ((struct free_work *)work)->address = dptr;

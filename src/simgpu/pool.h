@@ -13,4 +13,10 @@ bool pool_is_accessible(struct CUmemPoolHandle_st *pool, const struct sim_device
 bool pool_is_exportable(struct CUmemPoolHandle_st *pool);
 bool pool_is_imported(struct CUmemPoolHandle_st *pool);
 
+struct work;
+
+/* For nodes of a graph: params->dptr is the memory, which goes with the work. */
+CUresult alloc_work_make(CUDA_MEM_ALLOC_NODE_PARAMS *params, struct work **work);
+CUresult free_work_make(CUdeviceptr address, struct work **work);
+
 #endif

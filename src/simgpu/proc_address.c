@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "cuda_api.h"
-#include "simgpu/api.h"
 #include "simgpu/context.h"
 
 static size_t first_of_name(const char *name)

@@ -249,7 +249,7 @@ uint32_t destination(struct ptx_compiler *c, const struct instruction *in, const
 
 static bool (*const families[])(struct ptx_compiler *, struct instruction *) = {
     decode_integer, decode_bits,   decode_float,  decode_half, decode_compare, decode_move,
-    decode_convert, decode_memory, decode_atomic, decode_flow, decode_warp, decode_texture};
+    decode_convert, decode_memory, decode_atomic, decode_flow, decode_warp,    decode_texture};
 
 /* Instructions that end a warp's slice or make it wait: a guard narrows them by branching around. */
 static bool stops(enum ptx_op op)

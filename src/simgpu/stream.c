@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cuda_api.h"
-#include "simgpu/api.h"
+#include "simgpu/capture.h"
 #include "simgpu/handle.h"
 
 /* --- the thread's own default streams --- */
@@ -118,9 +118,11 @@ CUresult cuStreamDestroy_v2(CUstream hStream)
     CUresult result = context_current(&context);
     if (!result && !handle_is(hStream, HANDLE_STREAM))
         result = CUDA_ERROR_INVALID_HANDLE;
-    if (!result)
-        stream_destroy(hStream);
-    return result;
+    if (result)
+        return result;
+    capture_forget_stream(hStream);
+    stream_destroy(hStream);
+    return CUDA_SUCCESS;
 }
 
 /* --- waiting --- */
@@ -132,6 +134,9 @@ CUresult cuStreamSynchronize(CUstream hStream)
     if (result)
         return result;
     struct CUctx_st *context = stream->context;
+    result = capture_ask_stream(stream);
+    if (result)
+        return result;
     stream_wait(stream);
     return context_error(context);
 }
@@ -140,6 +145,9 @@ CUresult cuStreamQuery(CUstream hStream)
 {
     struct CUstream_st *stream;
     CUresult result = stream_resolve(hStream, &stream);
+    if (result)
+        return result;
+    result = capture_ask_stream(stream);
     if (result)
         return result;
     bool is_idle = stream_is_idle(stream);
@@ -202,48 +210,4 @@ CUresult cuStreamGetId(CUstream hStream, unsigned long long *streamId)
     if (!result)
         *streamId = stream->id;
     return result;
-}
-
-/* --- capture: there is none, so no stream is ever capturing --- */
-
-CUresult cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus)
-{
-    struct CUstream_st *stream;
-    CUresult result = stream_resolve(hStream, &stream);
-    if (!result && !captureStatus)
-        result = CUDA_ERROR_INVALID_VALUE;
-    if (!result)
-        *captureStatus = CU_STREAM_CAPTURE_STATUS_NONE;
-    return result;
-}
-
-CUresult cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                cuuint64_t *id_out)
-{
-    return cuStreamIsCapturing(hStream, captureStatus_out);
-}
-
-CUresult cuStreamGetCaptureInfo_v2(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                   cuuint64_t *id_out, CUgraph *graph_out, const void **dependencies_out,
-                                   size_t *numDependencies_out)
-{
-    return cuStreamIsCapturing(hStream, captureStatus_out);
-}
-
-CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                   cuuint64_t *id_out, CUgraph *graph_out, const void **dependencies_out,
-                                   const void **edgeData_out, size_t *numDependencies_out)
-{
-    return cuStreamIsCapturing(hStream, captureStatus_out);
-}
-
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-    static _Thread_local CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUstreamCaptureMode before = current;
-    current = *mode;
-    *mode = before;
-    return CUDA_SUCCESS;
 }

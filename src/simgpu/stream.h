@@ -23,6 +23,9 @@ struct CUstream_st {
     unsigned int flags;
     int priority;
     unsigned long long id;
+    struct stream_capture *capture; /* under capture.c's lock */
+    CUsynchronizationPolicy sync_policy;
+    CUaccessPolicyWindow window;
 
     /* Under the lock of work.c. */
     struct CUstream_st *next; /* in its context's list, until it is freed */
@@ -54,6 +57,12 @@ void stream_wait(struct CUstream_st *stream);
 
 /* Waits for all streams of the context. */
 void stream_wait_all(struct CUctx_st *context);
+
+/* Before submitting: the work runs after all that the context's streams have been given. False: out of host
+ * memory. */
+bool stream_need_all(struct CUctx_st *context, struct work *work);
+/* All that the context's streams are given from now on runs after that work. */
+bool stream_all_need(struct CUctx_st *context, struct work *awaited);
 
 /* Destroys all streams of a context that is going; waits until they are gone. */
 void stream_destroy_all(struct CUctx_st *context);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "simgpu/capture.h"
 #include "simgpu/device_text.h"
 #include "simgpu/handle.h"
 #include "simgpu/stream.h"
@@ -109,6 +110,23 @@ bool work_is_done(struct work *work)
     bool is_done = work->is_done;
     pthread_mutex_unlock(&lock);
     return is_done;
+}
+
+void work_place(struct work *mark, struct CUstream_st *stream)
+{
+    mark->context = stream->context;
+    mark->stream = stream;
+}
+
+void work_complete(struct work *mark)
+{
+    pthread_mutex_lock(&lock);
+    if (!mark->is_done) {
+        mark->is_done = true;
+        mark->done_ns = clock_monotonic_ns();
+        pthread_cond_broadcast(bucket(mark));
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 /* --- running --- */
@@ -317,8 +335,13 @@ static CUresult submit_locked(struct CUstream_st *stream, struct work *work, enu
 
 CUresult work_submit(struct CUstream_st *stream, struct work *work, enum work_mode mode)
 {
+    bool captured;
+    CUresult result = capture_work(stream, work, &captured);
+    if (captured)
+        return result;
     pthread_mutex_lock(&lock);
-    CUresult result = submit_locked(stream, work, mode);
+    if (!result)
+        result = submit_locked(stream, work, mode);
     pthread_mutex_unlock(&lock);
     if (mode == WORK_WAITED)
         device_text_write();
@@ -423,6 +446,31 @@ void stream_wait_all(struct CUctx_st *context)
 {
     wait_for_tails(context, NULL);
     device_text_write();
+}
+
+bool stream_need_all(struct CUctx_st *context, struct work *work)
+{
+    bool noted = true;
+    pthread_mutex_lock(&lock);
+    for (struct CUstream_st *stream = context->streams; stream && noted; stream = stream->next)
+        if (stream->tail)
+            noted = needs_locked(work, stream->tail);
+    pthread_mutex_unlock(&lock);
+    return noted;
+}
+
+bool stream_all_need(struct CUctx_st *context, struct work *awaited)
+{
+    bool noted = true;
+    pthread_mutex_lock(&lock);
+    for (struct CUstream_st *stream = context->streams; stream && noted; stream = stream->next) {
+        struct work *mark = work_create(sizeof *mark, NULL, NULL);
+        noted = mark && needs_locked(mark, awaited) && !submit_locked(stream, mark, WORK_QUEUED);
+        if (!noted)
+            release_locked(mark);
+    }
+    pthread_mutex_unlock(&lock);
+    return noted;
 }
 
 void stream_destroy_all(struct CUctx_st *context)

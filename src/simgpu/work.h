@@ -26,6 +26,11 @@ struct work {
     void (*finish)(struct work *work);
     bool runs_after_error;      /* also in a context that has failed */
     bool runs_in_stream_thread; /* never in the thread of a caller: it calls the program */
+    /* As a node of a graph: its type, and its parameters as programs see them, with pointers into the work.
+     * Not every work can be one. */
+    bool is_node;
+    CUgraphNodeType node_type;
+    void (*describe)(struct work *work, CUgraphNodeParams *params); /* may be NULL */
     bool is_done;
     uint64_t done_ns;           /* clock_monotonic_ns */
     struct CUctx_st *context;   /* set by submit */
@@ -58,6 +63,10 @@ enum work_mode {
 /* Puts work at the end of the stream. Takes over the caller's reference. The result is of the submitting;
  * what goes wrong in the work itself is found in the context. */
 CUresult work_submit(struct CUstream_st *stream, struct work *work, enum work_mode mode);
+
+/* A mark that was not submitted, but stands for something that another work has come to, in a stream. */
+void work_place(struct work *mark, struct CUstream_st *stream);
+void work_complete(struct work *mark);
 
 bool work_is_done(struct work *work);
 void work_wait(struct work *work);

@@ -8,6 +8,7 @@
 #include "calls_generated.h"
 #include "cuda/cuda_types.h"
 #include "wire/vm_exports.h"
+#include "wire/graph_calls.h"
 
 #define DEVICE_ATTRIBUTES CU_DEVICE_ATTRIBUTE_MAX
 

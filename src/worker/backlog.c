@@ -12,6 +12,7 @@
 #include "driver_api.h"
 #include "wire/frame.h"
 #include "wire/futex.h"
+#include "worker/capture.h"
 #include "worker/connection.h"
 #include "worker/handle_map.h"
 #include "worker/lane.h"
@@ -102,6 +103,7 @@ static void reap(struct backlog *backlog)
     CUcontext none;
     if (driver.cuCtxPushCurrent_v2(backlog->context) != CUDA_SUCCESS)
         return;
+    CUstreamCaptureMode mode = capture_step_aside();
     for (uint32_t i = 0; i < backlog->count; i++) {
         struct mark *mark = &backlog->unfinished[i];
         if (driver.cuEventQuery(mark->event) == CUDA_ERROR_NOT_READY)
@@ -109,6 +111,7 @@ static void reap(struct backlog *backlog)
         else
             backlog->spare[backlog->spare_count++] = mark->event;
     }
+    capture_step_back(mode);
     set_count(backlog, kept);
     driver.cuCtxPopCurrent_v2(&none);
 }

@@ -25,7 +25,8 @@ uint64_t call_name(enum handle_kind kind, uint64_t wanted, void *object, uint64_
 {
     bool of_context = kind != HANDLE_CONTEXT && kind != HANDLE_LIBRARY && kind != HANDLE_KERNEL &&
                       kind != HANDLE_POOL && kind != HANDLE_ALLOCATION && kind != HANDLE_GREEN_CONTEXT &&
-                      kind != HANDLE_RESOURCE_DESCRIPTION;
+                      kind != HANDLE_RESOURCE_DESCRIPTION && kind != HANDLE_GRAPH &&
+                      kind != HANDLE_GRAPH_NODE && kind != HANDLE_GRAPH_EXEC && kind != HANDLE_USER_OBJECT;
     struct handle_owners owners = {.parent = parent, .context = of_context ? current_context() : 0};
     uint64_t name = handle_name(kind, wanted, object, owners);
     if (name == 0 && object != NULL)

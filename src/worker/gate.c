@@ -15,6 +15,8 @@
 #include "driver_api.h"
 #include "wire/futex.h"
 #include "wire/lane.h"
+#include "worker/callback.h"
+#include "worker/drain.h"
 #include "worker/gpu_time.h"
 #include "worker/handle_map.h"
 #include "worker/meeting.h"
@@ -108,6 +110,16 @@ void gate_exit(struct gate_pass *pass)
     atomic_store_explicit(&pass->inside, 0, memory_order_release);
 }
 
+bool gate_is_held(void)
+{
+    return grant_word_state(word_now()) != GRANT_NONE;
+}
+
+void gate_await(void)
+{
+    wait_for_grant();
+}
+
 void gate_join(struct gate_pass *pass)
 {
     pthread_mutex_lock(&gate.lock);
@@ -160,38 +172,23 @@ void gate_contexts_unlock(void)
     pthread_mutex_unlock(&gate.contexts);
 }
 
-struct context_list {
-    CUcontext *items;
-    size_t count, room;
-};
-
-static void collect_context(void *object, void *user)
+/* Nothing runs: gives back, unless a stream that stood at a function of the program's has gone on meanwhile.
+ */
+static bool close_gate(uint32_t revoked, enum release_reason reason, uint64_t continued)
 {
-    struct context_list *list = user;
-    if (list->count == list->room) {
-        size_t room = list->room ? list->room * 2 : 16;
-        CUcontext *items = realloc(list->items, room * sizeof *items);
-        if (items == NULL)
-            _exit(1); /* work that is not waited for would run in another's turn */
-        list->items = items;
-        list->room = room;
+    uint32_t generation = grant_word_generation(revoked);
+    bool closed = false;
+    callback_lock();
+    pthread_mutex_lock(&gate.lock);
+    if (callback_continued_locked() == continued) {
+        closed = true;
+        gate.want_sent = false;
+        atomic_store_explicit(&gate_page->word, grant_word(generation, GRANT_NONE), memory_order_release);
+        say(CONTROL_RELEASED, generation, reason);
     }
-    list->items[list->count++] = object;
-}
-
-/* Waits until every context's work is done. A context in error has none. */
-static void wait_for_gpu(void)
-{
-    static struct context_list list; /* the draining thread's alone */
-    list.count = 0;
-    gate_contexts_lock();
-    handle_each(HANDLE_CONTEXT, collect_context, &list);
-    for (size_t i = 0; i < list.count; i++) {
-        if (driver.cuCtxSetCurrent(list.items[i]) == CUDA_SUCCESS)
-            driver.cuCtxSynchronize();
-    }
-    driver.cuCtxSetCurrent(NULL);
-    gate_contexts_unlock();
+    pthread_mutex_unlock(&gate.lock);
+    callback_unlock();
+    return closed;
 }
 
 static uint64_t looked_at; /* submitted() when the watching thread looked last; its alone */
@@ -212,14 +209,12 @@ static void give_back(uint32_t revoked, enum release_reason reason)
     while (anybody_inside())
         sched_yield();
     look_before_waiting();
-    wait_for_gpu();
-    gpu_time_drained();
-    uint32_t generation = grant_word_generation(revoked);
-    pthread_mutex_lock(&gate.lock);
-    gate.want_sent = false;
-    atomic_store_explicit(&gate_page->word, grant_word(generation, GRANT_NONE), memory_order_release);
-    say(CONTROL_RELEASED, generation, reason);
-    pthread_mutex_unlock(&gate.lock);
+    uint64_t continued;
+    do {
+        continued = callback_continued();
+        drain();
+        gpu_time_drained();
+    } while (!close_gate(revoked, reason, continued));
     futex_wake_all(&gate_page->word);
 }
 
@@ -279,7 +274,7 @@ static void give_back_when_idle(uint32_t contended)
 {
     look_before_waiting();
     uint64_t before = looked_at;
-    wait_for_gpu();
+    drain();
     gpu_time_drained();
     if (word_now() == contended)
         futex_wait(&gate_page->word, contended, LINGER_NS);
@@ -296,6 +291,7 @@ static void give_back_when_idle(uint32_t contended)
 
 static void *watch_grant(void *unused)
 {
+    drain_thread_begin();
     for (;;) {
         uint32_t word = word_now();
         switch (grant_word_state(word)) {

@@ -60,6 +60,12 @@ void gate_ask_gpu_clock(void);
 /* Its answer (CONTROL_BESIDE). */
 void gate_set_beside_us(uint64_t beside_us);
 
+/* Whether this worker may have work running: the grant has not been given back, though it may be revoked. */
+bool gate_is_held(void);
+
+/* Asks for the grant, when it is not held, and sleeps until something has changed. */
+void gate_await(void);
+
 /* Around a call that ends a context, so that the draining thread does not hold it meanwhile. */
 void gate_contexts_lock(void);
 void gate_contexts_unlock(void);

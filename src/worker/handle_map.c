@@ -50,6 +50,8 @@ static __thread struct found {
 } found;
 static struct found *all_found; /* under map_lock */
 
+__thread bool handle_own_stream_used;
+
 static struct entry **bucket_of(const void *object)
 {
     uint64_t key = (uintptr_t)object >> 4;
@@ -138,6 +140,8 @@ bool handle_find(enum handle_kind kind, uint64_t handle, void **object)
 {
     *object = NULL;
     if (stands_for_itself(kind, handle)) {
+        if (handle == (uintptr_t)CU_STREAM_PER_THREAD)
+            handle_own_stream_used = true;
         *object = (void *)(uintptr_t)handle;
         return note_found(kind, *object);
     }
@@ -151,6 +155,22 @@ bool handle_find(enum handle_kind kind, uint64_t handle, void **object)
     return note_found(kind, *object);
 }
 
+bool handle_look(enum handle_kind kind, uint64_t handle, void **object)
+{
+    const struct entry *entry = handle_value_kind(handle) == kind ? entry_in_use(handle) : NULL;
+    *object = entry != NULL ? atomic_load_explicit(&entry->object, memory_order_relaxed) : NULL;
+    return handle == 0 || entry != NULL;
+}
+
+uint64_t handle_parent(uint64_t handle)
+{
+    pthread_mutex_lock(&map_lock);
+    const struct entry *entry = entry_in_use(handle);
+    uint64_t parent = entry != NULL ? entry->owners.parent : 0;
+    pthread_mutex_unlock(&map_lock);
+    return parent;
+}
+
 CUresult handle_error(enum handle_kind kind)
 {
     switch (kind) {
@@ -158,6 +178,10 @@ CUresult handle_error(enum handle_kind kind)
         return CUDA_ERROR_INVALID_CONTEXT;
     case HANDLE_POOL:
     case HANDLE_ALLOCATION:
+    case HANDLE_GRAPH:
+    case HANDLE_GRAPH_NODE:
+    case HANDLE_GRAPH_EXEC:
+    case HANDLE_USER_OBJECT:
         return CUDA_ERROR_INVALID_VALUE;
     default:
         return CUDA_ERROR_INVALID_HANDLE;
@@ -324,7 +348,8 @@ static bool is_used(uint64_t with)
 static bool owns_others(enum handle_kind kind)
 {
     return kind != HANDLE_STREAM && kind != HANDLE_EVENT && kind != HANDLE_LINK && kind != HANDLE_STAGING &&
-           kind != HANDLE_POOL && kind != HANDLE_ALLOCATION;
+           kind != HANDLE_POOL && kind != HANDLE_ALLOCATION && kind != HANDLE_GRAPH_EXEC &&
+           kind != HANDLE_USER_OBJECT;
 }
 
 /* Under the lock. */

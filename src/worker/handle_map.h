@@ -30,6 +30,16 @@ bool handle_find(enum handle_kind kind, uint64_t handle, void **object);
  * call has found none since handle_found_end(). */
 bool handle_found_stream(void **object);
 
+/* Likewise for names that are only withdrawn under a lock which the caller holds (worker/graph.h): any number
+ * of them in one call. */
+bool handle_look(enum handle_kind kind, uint64_t handle, void **object);
+
+/* The parent that a name was given with; 0: none, or no such name. */
+uint64_t handle_parent(uint64_t handle);
+
+/* The thread has looked up its own default stream, which no other thread can name. */
+extern __thread bool handle_own_stream_used;
+
 /* What the driver returns for a bad handle of this kind. */
 CUresult handle_error(enum handle_kind kind);
 

@@ -12,9 +12,11 @@
 #include "driver_api.h"
 #include "worker/backlog.h"
 #include "worker/call.h"
+#include "worker/callback.h"
 #include "worker/connection.h"
 #include "worker/device_memory.h"
 #include "worker/device_text.h"
+#include "worker/drain.h"
 #include "worker/handle_map.h"
 #include "worker/held_memory.h"
 #include "worker/payload.h"
@@ -158,6 +160,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
         held_memory_contexts_ended();
     if (marked)
         backlog_after(lane, result, !waits);
+    if (work && handle_own_stream_used)
+        drain_own_stream_used();
     if (work)
         gate_exit(&lane->pass);
     handle_found_end();
@@ -234,6 +238,7 @@ static void *lane_main(void *argument)
     }
     staging_end(lane);
     backlog_end(lane);
+    drain_lane_ends();
     gate_flush_counts(&lane->pass);
     gate_leave(&lane->pass);
     handle_thread_end();
@@ -299,6 +304,7 @@ void lane_end(struct lane *lane)
     atomic_store_explicit(&lane->closing, true, memory_order_release);
     atomic_fetch_add(&lane->shared->doorbell, 1); /* lane_sleep() pairs with it */
     futex_wake_all(&lane->shared->doorbell);
+    callback_wake();
 }
 
 bool lane_put(struct lane *lane, const struct record_header *header, const uint8_t *record)

@@ -128,4 +128,38 @@ CUresult serve_cuSurfObjectDestroy(struct call *call);
 CUresult serve_texture_resource(struct call *call);
 CUresult serve_texture_border(struct call *call);
 
+/* serve_graph.c */
+CUresult serve_graph_node_add(struct call *call);
+CUresult serve_graph_node_set(struct call *call);
+CUresult serve_graph_node_get(struct call *call);
+CUresult serve_graph_list(struct call *call);
+CUresult serve_graph_edges(struct call *call);
+CUresult serve_graph_instantiate(struct call *call);
+CUresult serve_graph_exec_update(struct call *call);
+CUresult serve_graph_dot(struct call *call);
+CUresult serve_cuGraphConditionalHandleCreate(struct call *call);
+
+/* serve_user_object.c */
+CUresult serve_user_object_create(struct call *call);
+CUresult serve_cuUserObjectRetain(struct call *call);
+CUresult serve_cuUserObjectRelease(struct call *call);
+CUresult serve_cuGraphRetainUserObject(struct call *call);
+
+/* serve_capture.c */
+CUresult serve_capture_begin(struct call *call);
+CUresult serve_capture_end(struct call *call);
+CUresult serve_capture_info(struct call *call);
+CUresult serve_capture_dependencies(struct call *call);
+CUresult serve_capture_mode(struct call *call);
+
+/* serve_stream.c */
+CUresult serve_cuStreamWaitEvent(struct call *call);
+CUresult serve_host_function(struct call *call);
+CUresult serve_stream_batch(struct call *call);
+CUresult serve_attribute_get(struct call *call);
+CUresult serve_attribute_set(struct call *call);
+
+/* callback.c */
+CUresult serve_callback_next(struct call *call);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "driver_api.h"
 #include "wire/own_calls.h"
+#include "worker/capture.h"
 #include "worker/device_memory.h"
 #include "worker/handle_map.h"
 #include "worker/lane.h"
@@ -165,6 +166,9 @@ CUresult serve_copy_box(struct call *call)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return to_slot ? staging_queued(lane, CUDA_ERROR_INVALID_HANDLE, NULL) : CUDA_ERROR_INVALID_HANDLE;
+    if ((staged || in_record || in_reply) && capture_refuses(stream))
+        return to_slot ? staging_queued(lane, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, NULL)
+                       : CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (request->staging == BOX_STAGED_FROM_DEVICE)
         staging_poll(lane, true);
     CUresult result = staged ? staging_follow_context(lane) : CUDA_SUCCESS;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "driver_api.h"
 #include "wire/own_calls.h"
+#include "worker/capture.h"
 #include "worker/device_memory.h"
 #include "worker/handle_map.h"
 #include "worker/lane.h"
@@ -20,6 +21,8 @@ CUresult serve_copy_to_device(struct call *call)
     void *stream;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return CUDA_ERROR_INVALID_HANDLE;
+    if (capture_refuses(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (request->bytes > call->tail_bytes)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult good = device_memory_check(request->device);
@@ -37,6 +40,8 @@ CUresult serve_copy_from_device(struct call *call)
     void *stream;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return CUDA_ERROR_INVALID_HANDLE;
+    if (capture_refuses(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (request->bytes > call->reply_room)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = device_memory_check(request->device);
@@ -64,6 +69,8 @@ CUresult serve_copy_staged_to_device(struct call *call)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return staging_queued(lane, CUDA_ERROR_INVALID_HANDLE, NULL);
+    if (capture_refuses(stream))
+        return staging_queued(lane, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, NULL);
     gate_count_bytes(&lane->pass, request->bytes);
     CUresult result = staging_follow_context(lane);
     if (result == CUDA_SUCCESS)
@@ -114,6 +121,8 @@ CUresult serve_copy_staged_from_device(struct call *call)
         return CUDA_ERROR_INVALID_VALUE;
     if (!handle_find(HANDLE_STREAM, request->stream, &stream))
         return CUDA_ERROR_INVALID_HANDLE;
+    if (capture_refuses(stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     CUresult result = staging_follow_context(lane);
     if (result == CUDA_SUCCESS)
         result = device_memory_check(request->device);

@@ -5,6 +5,7 @@
 
 #include "driver_api.h"
 #include "wire/own_calls.h"
+#include "worker/function.h"
 #include "worker/handle_map.h"
 
 /* Functions of a module or kernels of a library. */
@@ -89,7 +90,7 @@ static void fill_attributes(struct reply_function_info *info, uint64_t handle, v
     info->max_dynamic_shared_bytes = number(info, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
 }
 
-static CUresult parameter(uint64_t handle, void *object, size_t index, struct parameter_place *place)
+CUresult function_parameter(uint64_t handle, void *object, size_t index, struct parameter_place *place)
 {
     size_t offset = 0, bytes = 0;
     CUresult result;
@@ -120,7 +121,7 @@ CUresult serve_function_info(struct call *call)
     CUresult result = CUDA_SUCCESS;
     while (info.parameter_count < PARAMETERS_MAX && result == CUDA_SUCCESS) {
         struct parameter_place place;
-        result = parameter(request->function, object, info.parameter_count, &place);
+        result = function_parameter(request->function, object, info.parameter_count, &place);
         if (result != CUDA_SUCCESS)
             break;
         places[info.parameter_count++] = place;

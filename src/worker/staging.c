@@ -1,6 +1,7 @@
 #include "worker/staging.h"
 
 #include "driver_api.h"
+#include "worker/capture.h"
 #include "worker/handle_map.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
@@ -42,14 +43,16 @@ void staging_poll(struct lane *lane, bool all)
         publish_done(lane, lane->staging_queued); /* the copies are over, as their context is */
         return;
     }
+    CUstreamCaptureMode mode = capture_step_aside();
     while (lane->staging_done != lane->staging_queued) {
         CUevent event = staging_event(lane, lane->staging_done);
         CUresult result = all ? driver.cuEventSynchronize(event) : driver.cuEventQuery(event);
         if (result == CUDA_ERROR_NOT_READY)
-            return;
+            break;
         /* Done, or lost with an error: either way the slot is free. */
         publish_done(lane, lane->staging_done + 1);
     }
+    capture_step_back(mode);
 }
 
 CUresult staging_queued(struct lane *lane, CUresult result, CUstream stream)
@@ -78,11 +81,13 @@ static CUresult create_events(struct lane *lane, CUcontext context)
 {
     uint32_t made = 0;
     CUresult result = CUDA_SUCCESS;
+    CUstreamCaptureMode mode = capture_step_aside();
     while (made < STAGING_SLOTS && result == CUDA_SUCCESS) {
         result = driver.cuEventCreate(&lane->staging_events[made], CU_EVENT_DISABLE_TIMING);
         if (result == CUDA_SUCCESS)
             made++;
     }
+    capture_step_back(mode);
     struct handle_owners owners = {.context = handle_known(HANDLE_CONTEXT, context)};
     if (result == CUDA_SUCCESS && handle_name(HANDLE_STAGING, events_name(lane), lane, owners) == 0)
         result = CUDA_ERROR_OUT_OF_MEMORY;

@@ -5,6 +5,4 @@
 #include "cuda/cuda_api.h"
 #include "cuda/cuda_names.h"
 
-CUresult cuLaunchHostFunc(CUstream stream, void (*function)(void *data), void *data);
-
 #endif

@@ -314,10 +314,9 @@ static void entry_points_are_found_by_name_and_version(void **state)
 
 static void what_is_not_there_says_so(void **state)
 {
-    CUresult (*create_graph)(void **graph, unsigned int flags);
-    void *graph;
-    *(void **)&create_graph = dlsym(RTLD_DEFAULT, "cuGraphCreate");
-    CHECK_IS(create_graph(&graph, 0), CUDA_ERROR_NOT_SUPPORTED);
+    CUresult (*graphics_device)(void);
+    *(void **)&graphics_device = dlsym(RTLD_DEFAULT, "cuVDPAUGetDevice");
+    CHECK_IS(graphics_device(), CUDA_ERROR_NOT_SUPPORTED);
 }
 
 int main(int argc, char **argv)

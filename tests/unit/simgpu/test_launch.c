@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "simgpu/api.h"
 
 /* --- further processes --- */
 

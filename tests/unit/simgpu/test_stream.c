@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "simgpu/api.h"
 
 const struct fixture_process fixture_processes[] = {{NULL, NULL}};
 

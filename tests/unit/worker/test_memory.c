@@ -13,6 +13,7 @@
 #include "wire/own_calls.h"
 #include "worker/call.h"
 #include "worker/device_memory.h"
+#include "worker/graph.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
 
@@ -215,6 +216,11 @@ static const struct {
     AT(cuStreamWriteValue32_v2, addr),
     AT(cuStreamWriteValue64_v2, addr),
     {CALL_launch, NONE},
+    {CALL_stream_batch, NONE}, /* nodes_and_batches_take_none_either */
+    {CALL_host_function, NONE},
+    {CALL_cuGraphUpload, NONE},
+    {CALL_cuGraphLaunch, NONE},
+    {CALL_cuCtxRecordEvent, NONE},
     {CALL_cuMemAllocAsync, NONE},
     {CALL_cuMemAllocFromPoolAsync, NONE},
     {CALL_cuEventRecord, NONE},
@@ -257,6 +263,49 @@ static void no_call_takes_an_address_of_the_workers(void **state)
     }
 }
 
+static void refused(struct graph_node_params *wire)
+{
+    static struct node_params params;
+    graph_lock();
+    assert_int_equal(node_params_read(&params, wire, NULL, 0), CUDA_ERROR_INVALID_VALUE);
+    node_params_end(&params);
+    graph_unlock();
+}
+
+static void nodes_and_batches_take_none_either(void **state)
+{
+    static uint64_t target[64];
+    uint64_t address = (uintptr_t)target;
+    CUstreamBatchMemOpParams operation = {.operation = CU_STREAM_MEM_OP_WRITE_VALUE_32};
+    operation.writeValue.address = address;
+    assert_int_equal(batch_check(&operation, 1), CUDA_ERROR_INVALID_VALUE);
+    operation = (CUstreamBatchMemOpParams){.operation = CU_STREAM_MEM_OP_WAIT_VALUE_64};
+    operation.waitValue.address = address;
+    assert_int_equal(batch_check(&operation, 1), CUDA_ERROR_INVALID_VALUE);
+    struct graph_node_params wire = {.type = CU_GRAPH_NODE_TYPE_MEMSET};
+    wire.memset = (CUDA_MEMSET_NODE_PARAMS){.dst = address, .elementSize = 4, .width = 1, .height = 1};
+    refused(&wire);
+    wire = (struct graph_node_params){.type = CU_GRAPH_NODE_TYPE_MEM_FREE};
+    wire.free_address = address;
+    refused(&wire);
+    wire = (struct graph_node_params){.type = CU_GRAPH_NODE_TYPE_MEMCPY};
+    wire.copy = (CUDA_MEMCPY3D){.srcMemoryType = CU_MEMORYTYPE_HOST,
+                                .srcHost = target,
+                                .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                                .dstDevice = DEVICE_START,
+                                .WidthInBytes = 8,
+                                .Height = 1,
+                                .Depth = 1};
+    refused(&wire);
+    wire.copy.srcMemoryType = CU_MEMORYTYPE_UNIFIED;
+    wire.copy.srcDevice = address;
+    refused(&wire);
+    wire = (struct graph_node_params){.type = CU_GRAPH_NODE_TYPE_CONDITIONAL};
+    wire.conditional.handle = address;
+    wire.conditional.count = 1;
+    refused(&wire);
+}
+
 /* Whoever adds a call that works on memory of the GPU says here which of its fields are addresses. */
 static void every_call_with_work_is_looked_at(void **state)
 {
@@ -279,6 +328,7 @@ int main(void)
         cmocka_unit_test(bad_places_are_refused),
         cmocka_unit_test(a_place_stays_the_guests),
         cmocka_unit_test(no_call_takes_an_address_of_the_workers),
+        cmocka_unit_test(nodes_and_batches_take_none_either),
         cmocka_unit_test(every_call_with_work_is_looked_at),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

@@ -1,0 +1,38 @@
+/* Stream capture: what streams are given becomes nodes of a graph instead of being done.
+ *
+ * A capture begins in one stream; others join it by waiting for an event that was recorded in it. What a
+ * capture forbids ends it: from then on its streams answer CUDA_ERROR_STREAM_CAPTURE_INVALIDATED until it is
+ * ended. All states are under one lock of capture.c. */
+#ifndef VGPU_SIMGPU_CAPTURE_H
+#define VGPU_SIMGPU_CAPTURE_H
+
+#include "simgpu/event.h"
+#include "simgpu/stream.h"
+
+/* Work is about to be submitted. *captured: it has become a node, or was refused and freed; the result is the
+ * call's. Otherwise an error forbids it in a stream that does not capture. */
+CUresult capture_work(struct CUstream_st *stream, struct work *work, bool *captured);
+
+/* Memory that a capturing stream allocates or frees. *captured as above. */
+CUresult capture_child(struct CUstream_st *stream, struct CUgraph_st *graph, bool *captured);
+
+/* Recording and waiting for events. */
+CUresult capture_record(struct CUstream_st *stream, struct CUevent_st *event, bool is_external,
+                        bool *captured);
+CUresult capture_wait(struct CUstream_st *stream, struct CUevent_st *event, bool is_external, bool *captured);
+
+/* Asking after, or waiting for, something that captures is forbidden. */
+CUresult capture_ask_stream(struct CUstream_st *stream);
+CUresult capture_ask_event(struct CUevent_st *event);
+CUresult capture_ask_context(struct CUctx_st *context);
+
+/* A call that could wait for what is captured elsewhere: whether the calling thread may make it. */
+CUresult capture_unsafe(void);
+
+/* The stream captures, so that memory it allocates belongs to a graph. */
+bool capture_is_in(struct CUstream_st *stream);
+
+void capture_forget_stream(struct CUstream_st *stream);
+void capture_forget_event(struct CUevent_st *event);
+
+#endif

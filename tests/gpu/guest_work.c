@@ -6,6 +6,7 @@
  *   guest-work leave        leaves in the middle of its work, freeing nothing
  *   guest-work fault        stores where it must not
  *   guest-work probe        a little checked work
+ *   guest-work idle         a little checked work, then nothing until SIGTERM
  *
  * Each says "running" once it has a kernel's result. Exit status: 0 when all went as it should, 1 when a
  * result was wrong or a call succeeded that should not have, 3 when a call failed, which stdout then names.
@@ -173,12 +174,25 @@ static int probe(struct guest *guest)
     return 0;
 }
 
+static int idle(struct guest *guest)
+{
+    signal(SIGTERM, ask_to_stop);
+    while (!stop_asked)
+        pause();
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(struct guest *guest);
 } habits[] = {
-    {"steady", work_steadily}, {"flood", flood}, {"until-error", work_until_error},
-    {"leave", leave},          {"fault", fault}, {"probe", probe},
+    {"steady", work_steadily},
+    {"flood", flood},
+    {"until-error", work_until_error},
+    {"leave", leave},
+    {"fault", fault},
+    {"probe", probe},
+    {"idle", idle},
 };
 
 int main(int argc, char **argv)
@@ -192,6 +206,6 @@ int main(int argc, char **argv)
             puts("running");
             return habits[i].run(&guest);
         }
-    fputs("usage: guest-work steady|flood|until-error|leave|fault|probe\n", stderr);
+    fputs("usage: guest-work steady|flood|until-error|leave|fault|probe|idle\n", stderr);
     return 2;
 }

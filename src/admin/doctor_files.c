@@ -66,6 +66,7 @@ void doctor_check_files(struct doctor *doctor)
 {
     check_item(doctor, PREFIX_WORKER, "", "worker", true);
     check_item(doctor, PREFIX_GUEST_DIR, "/libcuda.so.1", "guest library", false);
+    check_item(doctor, PREFIX_GUEST_DIR, "/libnvidia-ml.so.1", "guest's NVML", false);
     if (strcmp(vgpu_version(), VGPU_VERSION) != 0)
         doctor_note(doctor, DOCTOR_FAULT, AREA,
                     "libvgpu is of version %s, vgpu-admin of %s; install one version of both", vgpu_version(),

@@ -15,7 +15,7 @@
 enum prefix_item {
     PREFIX_WORKER,         /* the program vgpu-worker                        VGPU_WORKER */
     PREFIX_LIBVIRT,        /* the program vgpu-libvirt                       VGPU_LIBVIRT */
-    PREFIX_GUEST_DIR,      /* folder with the guest's libcuda.so.1           VGPU_GUEST_DIR */
+    PREFIX_GUEST_DIR,      /* folder with the guest's libraries              VGPU_GUEST_DIR */
     PREFIX_SIMULATED_DIR,  /* folder with the simulated driver's libraries   VGPU_SIMULATED_DIR */
     PREFIX_SIMULATED_CUDA, /* its libcuda.so.1                               (in VGPU_SIMULATED_DIR) */
     PREFIX_SIMULATED_NVML, /* its libnvidia-ml.so.1                          (in VGPU_SIMULATED_DIR) */

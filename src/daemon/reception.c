@@ -119,7 +119,7 @@ static void first_byte_known(void *context, const char *vm_uuid, int fd, bool is
 {
     struct reception *reception = context;
     struct vm *vm = host_find_vm(reception->host, vm_uuid);
-    if (!vm)
+    if (!vm || (is_monitor && vm_is_quarantined(vm)))
         close(fd);
     else if (is_monitor)
         monitor_accept(reception->monitors, vm_uuid, fd);
@@ -345,6 +345,7 @@ void reception_quarantine_vm(struct reception *reception, struct vm *vm)
 {
     char text[sizeof((struct server_welcome){0}).text];
     vm_describe_quarantine(vm, text, sizeof text);
+    monitors_end(reception->monitors, vm->info.vm_uuid);
     arrivals_refuse(&reception->arrivals, vm, HANDSHAKE_QUARANTINED, text);
 }
 

@@ -25,6 +25,7 @@ static struct {
     pthread_mutex_t lock;
     struct entry *buckets[BUCKETS];
     struct pool *pools;
+    uint64_t graphs; /* bytes counted of what the driver keeps for graphs. Only under a quota */
 } list = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct entry **bucket_of(enum held_kind kind, uint64_t object)
@@ -81,8 +82,22 @@ static bool pool_refresh(struct pool *pool)
     return true;
 }
 
+static void refresh_graphs(void)
+{
+    cuuint64_t reserved = 0;
+    if (!has_quota() || driver.cuDeviceGetGraphMemAttribute == NULL ||
+        driver.cuDeviceGetGraphMemAttribute(0, CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT, &reserved) !=
+            CUDA_SUCCESS)
+        reserved = 0;
+    vm_settle_memory(list.graphs, reserved); /* it is there, whatever the quota says */
+    list.graphs = reserved;
+}
+
 static void refresh_pools(bool trim)
 {
+    if (trim && list.graphs > 0 && driver.cuDeviceGraphMemTrim != NULL)
+        driver.cuDeviceGraphMemTrim(0);
+    refresh_graphs();
     for (struct pool *pool = list.pools; pool != NULL; pool = pool->next) {
         if (trim && pool->slack > 0)
             driver.cuMemPoolTrimTo(pool->pool, 0);
@@ -94,6 +109,31 @@ void held_memory_refresh(void)
 {
     pthread_mutex_lock(&list.lock);
     refresh_pools(false);
+    pthread_mutex_unlock(&list.lock);
+}
+
+static bool is_over_quota(void)
+{
+    uint64_t quota = vm_page_read(&vm_page->memory_quota_bytes);
+    return quota != 0 && vm_page_read(&vm_page->memory_used_bytes) > quota;
+}
+
+CUresult held_memory_before_graph(void)
+{
+    if (!is_over_quota())
+        return CUDA_SUCCESS;
+    pthread_mutex_lock(&list.lock);
+    refresh_pools(true);
+    pthread_mutex_unlock(&list.lock);
+    return is_over_quota() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+}
+
+void held_memory_after_graph(void)
+{
+    if (!has_quota() && list.graphs == 0)
+        return;
+    pthread_mutex_lock(&list.lock);
+    refresh_graphs();
     pthread_mutex_unlock(&list.lock);
 }
 

@@ -63,7 +63,13 @@ CUresult held_memory_settle_pooled(CUmemoryPool pool, uint64_t claimed_bytes, ui
 /* The pool is destroyed: what was allocated from it and lives counts on, what it kept does not. */
 void held_memory_pool_gone(CUmemoryPool pool);
 
-/* What pools have reserved is asked of the driver anew. */
+/* Graphs allocate when they run, out of memory that the driver keeps for all of them. Under a quota that is
+ * looked at after each run of one that may have allocated, and once the VM is over its quota no graph runs
+ * any more: CUDA_ERROR_OUT_OF_MEMORY. */
+CUresult held_memory_before_graph(void);
+void held_memory_after_graph(void);
+
+/* What pools and graphs have reserved is asked of the driver anew. */
 void held_memory_refresh(void);
 
 /* A context may have ended: what was held in contexts without a name is not held any more. */

@@ -191,6 +191,41 @@ static void without_a_quota_pools_are_not_asked(void **state)
     held_memory_pool_gone(pool);
 }
 
+static uint64_t graphs_reserve;
+
+static CUresult fake_graph_attribute(CUdevice device, CUgraphMem_attribute attribute, void *value)
+{
+    memcpy(value, &graphs_reserve, sizeof graphs_reserve);
+    return CUDA_SUCCESS;
+}
+
+static CUresult fake_graph_trim(CUdevice device)
+{
+    trims++;
+    graphs_reserve = trims > 1 ? 0 : graphs_reserve; /* the first time the graph still runs */
+    return CUDA_SUCCESS;
+}
+
+static void no_graph_runs_over_the_quota(void **state)
+{
+    driver.cuDeviceGetGraphMemAttribute = fake_graph_attribute;
+    driver.cuDeviceGraphMemTrim = fake_graph_trim;
+    assert_int_equal(held_memory_before_graph(), CUDA_SUCCESS);
+    graphs_reserve = 1500;
+    held_memory_after_graph();
+    assert_int_equal(used(), 1500);
+    assert_int_equal(held_memory_before_graph(), CUDA_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(trims, 1);
+    assert_int_equal(held_memory_claim(1000),
+                     CUDA_SUCCESS); /* now what graphs keep has been given up for it */
+    assert_int_equal(trims, 2);
+    held_memory_settle(1000, HELD_LINEAR, 0, 0);
+    assert_int_equal(held_memory_before_graph(), CUDA_SUCCESS);
+    assert_int_equal(used(), 0);
+    driver.cuDeviceGetGraphMemAttribute = NULL;
+    driver.cuDeviceGraphMemTrim = NULL;
+}
+
 static void the_end_of_a_context_frees(void **state)
 {
     uint64_t name = handle_value(HANDLE_CONTEXT, 1, 1);
@@ -238,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup(a_pool_counts_with_what_it_keeps, start),
         cmocka_unit_test_setup(a_pool_that_outgrows_the_quota_is_noticed, start),
         cmocka_unit_test_setup(without_a_quota_pools_are_not_asked, start),
+        cmocka_unit_test_setup(no_graph_runs_over_the_quota, start),
         cmocka_unit_test_setup(the_end_of_a_context_frees, start),
         cmocka_unit_test_setup(mapped_memory_counts_to_the_last, start),
     };

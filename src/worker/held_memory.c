@@ -25,7 +25,7 @@ static struct {
     pthread_mutex_t lock;
     struct entry *buckets[BUCKETS];
     struct pool *pools;
-    uint64_t graphs; /* bytes counted of what the driver keeps for graphs. Only under a quota */
+    _Atomic uint64_t graphs; /* bytes counted of what the driver keeps for graphs. Only under a quota */
 } list = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct entry **bucket_of(enum held_kind kind, uint64_t object)

@@ -4,6 +4,7 @@
 #include "guest/export.h"
 #include "guest/graph.h"
 #include "guest/handle_table.h"
+#include "guest/managed_variables.h"
 #include "guest_forward.h"
 
 /* *error_node and *why may be NULL. */
@@ -118,5 +119,7 @@ VGPU_EXPORT CUresult cuGraphLaunch(CUgraphExec hGraphExec, CUstream hStream)
     uint64_t stream = (uintptr_t)hStream;
     bool known = handle_alive(HANDLE_GRAPH_EXEC, (uintptr_t)hGraphExec) &&
                  (stream <= (uintptr_t)CU_STREAM_PER_THREAD || handle_alive(HANDLE_STREAM, stream));
+    if (managed_variables_exist())
+        managed_variables_send();
     return forward_cuGraphLaunch(!known, hGraphExec, hStream);
 }

@@ -10,7 +10,9 @@
 #include "worker/device_memory.h"
 #include "worker/function.h"
 #include "worker/handle_map.h"
+#include "worker/held_memory.h"
 #include "worker/segment.h"
+#include "worker/serve.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -235,7 +237,12 @@ static CUresult read_alloc(struct node_params *params, const struct graph_node_p
     params->driver.alloc.accessDescs = count > 0 ? params->access : NULL;
     params->driver.alloc.accessDescCount = count;
     params->driver.alloc.bytesize = wire->alloc.bytes;
-    return CUDA_SUCCESS;
+    CUresult result = device_location_check(&wire->alloc.pool.location);
+    if (result == CUDA_SUCCESS)
+        result = held_memory_claim(wire->alloc.bytes); /* whether it would fit: it is allocated by a run */
+    if (result == CUDA_SUCCESS)
+        held_memory_settle(wire->alloc.bytes, HELD_ALLOCATION, 0, 0);
+    return result;
 }
 
 CUresult batch_check(const CUstreamBatchMemOpParams *operations, uint32_t count)

@@ -7,6 +7,7 @@
 
 #include "cuda_api.h"
 #include "guest/call.h"
+#include "guest/context.h"
 #include "guest/export.h"
 #include "guest/graph.h"
 #include "guest/handle_table.h"
@@ -100,6 +101,10 @@ static CUresult launch(CUstream stream, uint64_t function, void *data, bool is_c
                                             .function = function,
                                             .data = (uintptr_t)data,
                                             .is_callback = is_callback};
+    bool known = (uintptr_t)stream <= (uintptr_t)CU_STREAM_PER_THREAD ||
+                 handle_alive(HANDLE_STREAM, (uintptr_t)stream);
+    if (known && context_required() == CUDA_SUCCESS)
+        return call_send(CALL_host_function, &request, sizeof request, NULL, 0);
     return call_wait(CALL_host_function, &request, sizeof request, NULL, 0, NULL, 0);
 }
 

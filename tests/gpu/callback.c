@@ -150,6 +150,31 @@ static void behind_much_work(void)
     REQUIRE(cuMemFree(words));
 }
 
+/* The function returns only when this thread has had much done in another stream: whoever waits for the
+ * function before giving the GPU to others, and for the GPU before it lets this thread go on, waits for ever.
+ */
+static void waits_for_other_work(void)
+{
+    _Atomic int go = 0;
+    gpu_use();
+    CUstream held = new_stream(CU_STREAM_NON_BLOCKING), other = new_stream(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr words = gpu_allocate(COUNT * 4);
+    gpu_kernel(ptx_basics, "affine");
+    REQUIRE(cuLaunchHostFunc(held, wait_for_word, &go));
+    affine(words, 1, 1, held);
+    for (int i = 0; i < 200; i++) {
+        affine(words, 1, 1, other);
+        REQUIRE(cuStreamSynchronize(other));
+        usleep(500);
+    }
+    EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(held));
+    atomic_store(&go, 1);
+    EXPECT(CUDA_SUCCESS, cuStreamSynchronize(held));
+    REQUIRE(cuStreamDestroy(held));
+    REQUIRE(cuStreamDestroy(other));
+    REQUIRE(cuMemFree(words));
+}
+
 struct attempt {
     CUresult allocate, query, launch;
     CUdeviceptr words;
@@ -387,6 +412,7 @@ static const struct test_case cases[] = {
     CASE(between_copies),
     CASE(holds_its_stream),
     CASE(behind_much_work),
+    CASE(waits_for_other_work),
     CASE(no_cuda_inside),
     CASE(stream_callbacks),
     CASE_IN_OWN_PROCESS(after_an_error),

@@ -7,6 +7,7 @@
  *   starts COUNT PAUSE_US              from a launch to the kernel's first store, as the host sees it
  *   small SECONDS                      tiny kernels without a wait, as fast as it goes
  *   stamps                             when the kernels of the last saturate ran: [[start, end], ...] in ns
+ *   pile KERNEL_US COUNT               so many kernels without a wait, and no answer
  *   endless                            a kernel that never ends, and no answer
  *   allocate | processes | stop        what a hostile VM does, until it is killed
  *
@@ -298,6 +299,12 @@ static void small(double seconds)
            now_us() - begin);
 }
 
+static void pile(double kernel_us, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        launch(iterations_of(kernel_us), false);
+}
+
 static void print_stamps(void)
 {
     size_t count = self.kernels < STAMPS ? self.kernels : STAMPS;
@@ -384,6 +391,8 @@ static void command(char *line, char **arguments)
         start_processes(arguments);
     else if (strcmp(word, "stop") == 0)
         stop_in_the_middle();
+    else if (strcmp(word, "pile") == 0)
+        pile(a, (size_t)b);
     else if (strcmp(word, "endless") == 0)
         launch(UINT64_MAX, false);
     else

@@ -20,17 +20,26 @@
 /* Pieces of work of one lane that are not finished; who has more waits. */
 #define MARKS_MAX 256u
 
-/* While others wait for the GPU: work that was submitted so long ago and is not finished yet keeps a lane
- * from submitting more. What is queued then lasts about so long, plus one piece. */
-#define QUEUED_NS 5000000ull
+/* How long the work of a lane that is not finished may take, about: while others wait for the GPU, and while
+ * somebody may come. How much work that is the lane finds out: it begins with little, and has more on the GPU
+ * for as long as that is finished sooner. */
+#define QUEUED_NS       5000000ull
+#define QUEUED_ALONE_NS 100000000ull
+#define WINDOW_FIRST    32u
+#define WINDOW_MAX      4096u
+
+/* So many marks of one lane are looked at again before another is made. */
+#define MARKS_KEPT 8u
 
 /* But not for ever: what runs may itself be waiting for what the lane is to submit next. */
-#define PATIENCE_NS 100000000ull
+#define PATIENCE_NS       100000000ull
+#define PATIENCE_ALONE_NS 1000000000ull
 
 /* Where the names of the events begin, behind all others of HANDLE_STAGING. */
 #define NAMES_FROM (1u << 20)
 
-#define POLL_US 20u
+#define POLL_US       20u
+#define POLL_ALONE_US 500u
 
 /* A time limit is looked after so often in its course, and at the least and the most so often. */
 #define LOOKS_PER_LIMIT 16u
@@ -40,7 +49,8 @@
 struct mark {
     CUevent event;
     void *stream;
-    bool timed;           /* a piece of work, not a wait for something else */
+    bool timed;           /* a piece of work, not a wait for something else, and no other with it */
+    uint32_t pieces;      /* of work since the mark before */
     uint64_t recorded_ns; /* when it was submitted */
     uint64_t running_ns;  /* since when it is seen running; 0: it has not been */
 };
@@ -52,6 +62,8 @@ struct backlog {
     CUcontext context; /* that the events are of; NULL: there are none */
     struct mark unfinished[MARKS_MAX];
     uint32_t count;
+    uint32_t pieces;          /* of all unfinished marks */
+    uint32_t window;          /* how many there may be */
     CUevent spare[MARKS_MAX]; /* events not in use */
     uint32_t spare_count;
     struct backlog *next;
@@ -86,6 +98,7 @@ static void set_count(struct backlog *backlog, uint32_t count)
 static void forget_all(struct backlog *backlog)
 {
     set_count(backlog, 0);
+    backlog->pieces = 0;
     backlog->spare_count = 0;
     backlog->context = NULL;
 }
@@ -104,15 +117,19 @@ static void reap(struct backlog *backlog)
     if (driver.cuCtxPushCurrent_v2(backlog->context) != CUDA_SUCCESS)
         return;
     CUstreamCaptureMode mode = capture_step_aside();
+    CUstreamCaptureMode mode = capture_step_aside();
     for (uint32_t i = 0; i < backlog->count; i++) {
         struct mark *mark = &backlog->unfinished[i];
-        if (driver.cuEventQuery(mark->event) == CUDA_ERROR_NOT_READY)
+        if (driver.cuEventQuery(mark->event) == CUDA_ERROR_NOT_READY) {
             backlog->unfinished[kept++] = *mark;
-        else
+        } else {
             backlog->spare[backlog->spare_count++] = mark->event;
+            backlog->pieces -= mark->pieces;
+        }
     }
     capture_step_back(mode);
     set_count(backlog, kept);
+    capture_step_back(mode);
     driver.cuCtxPopCurrent_v2(&none);
 }
 
@@ -215,6 +232,7 @@ static struct backlog *backlog_of(struct lane *lane)
         connection_end("the host has no memory to look after this program's work");
     pthread_mutex_init(&backlog->lock, NULL);
     backlog->lane = lane;
+    backlog->window = WINDOW_FIRST;
     pthread_mutex_lock(&list_lock);
     backlog->next = all_backlogs;
     all_backlogs = backlog;
@@ -222,14 +240,13 @@ static struct backlog *backlog_of(struct lane *lane)
     return lane->backlog = backlog;
 }
 
-static bool is_too_much(struct backlog *backlog, uint64_t now_ns)
+static bool is_too_much(struct backlog *backlog)
 {
     uint64_t depth = vm_page_read(&vm_page->queue_depth);
     if (depth != 0 && atomic_load(&unfinished_total) >= depth)
         return true;
     pthread_mutex_lock(&backlog->lock);
-    bool full = backlog->count >= MARKS_MAX || (backlog->count > 0 && gate_is_contended() &&
-                                                backlog->unfinished[0].recorded_ns + QUEUED_NS < now_ns);
+    bool full = backlog->count >= MARKS_MAX || (backlog->count > 0 && backlog->pieces >= backlog->window);
     pthread_mutex_unlock(&backlog->lock);
     return full;
 }
@@ -247,15 +264,41 @@ static void reap_all(void)
     pthread_mutex_unlock(&list_lock);
 }
 
+/* When the oldest unfinished work was submitted; 0: there is none. */
+static uint64_t oldest_ns(struct backlog *backlog)
+{
+    pthread_mutex_lock(&backlog->lock);
+    uint64_t recorded_ns = backlog->count > 0 ? backlog->unfinished[0].recorded_ns : 0;
+    pthread_mutex_unlock(&backlog->lock);
+    return recorded_ns;
+}
+
+/* The oldest work was waited for, and took so long from its submission: as long as what is queued takes. */
+static void adapt(struct backlog *backlog, uint64_t took_ns)
+{
+    uint64_t wanted_ns = gate_is_contended() ? QUEUED_NS : QUEUED_ALONE_NS, window = backlog->window;
+    if (took_ns > wanted_ns)
+        window = window * wanted_ns / took_ns;
+    else if (took_ns < wanted_ns / 2)
+        window *= 2;
+    backlog->window = window < 1 ? 1 : window > WINDOW_MAX ? WINDOW_MAX : (uint32_t)window;
+}
+
 void backlog_before(struct lane *lane)
 {
     struct backlog *backlog = backlog_of(lane);
+    bool waited = false;
     uint64_t start_ns = clock_monotonic_ns(), now_ns = start_ns;
-    while (is_too_much(backlog, now_ns) && now_ns - start_ns < PATIENCE_NS && !gate_is_revoked()) {
+    while (is_too_much(backlog) && !gate_is_revoked() &&
+           now_ns - start_ns < (gate_is_contended() ? PATIENCE_NS : PATIENCE_ALONE_NS)) {
+        uint64_t oldest = oldest_ns(backlog);
         reap_all();
-        if (!is_too_much(backlog, now_ns))
+        if (waited && oldest != 0 && oldest_ns(backlog) != oldest)
+            adapt(backlog, now_ns - oldest);
+        if (!is_too_much(backlog))
             return;
-        usleep(POLL_US);
+        waited = true;
+        usleep(backlog->window <= WINDOW_FIRST || gate_is_contended() ? POLL_US : POLL_ALONE_US);
         now_ns = clock_monotonic_ns();
     }
 }
@@ -290,15 +333,7 @@ static bool follow_context(struct backlog *backlog)
     return true;
 }
 
-static bool is_capturing(void *stream)
-{
-    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-    return driver.cuStreamIsCapturing != NULL &&
-           (driver.cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
-            status != CU_STREAM_CAPTURE_STATUS_NONE);
-}
-
-static void add_mark(struct backlog *backlog, void *stream, bool timed)
+static void add_mark(struct backlog *backlog, void *stream, bool timed, uint32_t pieces)
 {
     CUevent event;
     if (backlog->count >= MARKS_MAX || !follow_context(backlog))
@@ -311,23 +346,28 @@ static void add_mark(struct backlog *backlog, void *stream, bool timed)
         backlog->spare[backlog->spare_count++] = event;
         return;
     }
-    backlog->unfinished[backlog->count] =
-        (struct mark){.event = event, .stream = stream, .timed = timed, .recorded_ns = clock_monotonic_ns()};
+    backlog->unfinished[backlog->count] = (struct mark){.event = event,
+                                                        .stream = stream,
+                                                        .timed = timed,
+                                                        .pieces = pieces,
+                                                        .recorded_ns = clock_monotonic_ns()};
+    backlog->pieces += pieces;
     set_count(backlog, backlog->count + 1);
 }
 
-void backlog_after(struct lane *lane, CUresult result, bool timed)
+void backlog_after(struct lane *lane, CUresult result, bool timed, uint32_t pieces)
 {
     void *stream;
     struct backlog *backlog = backlog_of(lane);
-    if (result != CUDA_SUCCESS || !handle_found_stream(&stream) || is_capturing(stream))
+    if (result != CUDA_SUCCESS || !handle_found_stream(&stream) || capture_has(stream))
         return;
     pthread_mutex_lock(&backlog->lock);
-    if (backlog->count >= MARKS_MAX / 2)
+    bool limited = vm_page_read(&vm_page->time_limit_us) != 0;
+    if (backlog->count >= (limited ? MARKS_MAX / 2 : MARKS_KEPT))
         reap(backlog);
-    add_mark(backlog, stream, timed);
+    add_mark(backlog, stream, timed && limited, pieces);
     pthread_mutex_unlock(&backlog->lock);
-    if (vm_page_read(&vm_page->time_limit_us) != 0) {
+    if (limited) {
         pthread_once(&watcher_once, start_watcher);
         wake_watcher();
     }

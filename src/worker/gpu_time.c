@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "driver_api.h"
+#include "worker/capture.h"
 #include "worker/gate.h"
 #include "worker/handle_map.h"
 
@@ -86,10 +87,6 @@ void gpu_time_drained(void)
 
 static bool stream_is_done(CUstream stream)
 {
-    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-    if (driver.cuStreamIsCapturing == NULL || driver.cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
-        status != CU_STREAM_CAPTURE_STATUS_NONE)
-        return true;
     return driver.cuStreamQuery(stream) != CUDA_ERROR_NOT_READY;
 }
 
@@ -110,9 +107,13 @@ bool gpu_time_nothing_runs(void)
 {
     bool done = true;
     gate_contexts_lock();
-    handle_each(HANDLE_CONTEXT, ask_context, &done);
-    handle_each(HANDLE_STREAM, ask_stream, &done);
-    driver.cuCtxSetCurrent(NULL);
+    if (capture_is_under_way()) { /* asking would end it */
+        done = !meter.busy;
+    } else {
+        handle_each(HANDLE_CONTEXT, ask_context, &done);
+        handle_each(HANDLE_STREAM, ask_stream, &done);
+        driver.cuCtxSetCurrent(NULL);
+    }
     gate_contexts_unlock();
     return done;
 }

@@ -25,7 +25,7 @@ void gpu_time_tick(void);
 /* The GPU was waited for, and has nothing of ours to run any more: what was waited for counts. */
 void gpu_time_drained(void);
 
-/* Asks the driver: none of the guest's streams has work. Streams that capture have none. */
+/* Asks the driver: none of the guest's streams has work. While one captures, what was found last stands. */
 bool gpu_time_nothing_runs(void);
 
 #endif

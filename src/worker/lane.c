@@ -146,8 +146,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
     if (work)
         gate_enter(&lane->pass);
     bool waits = record->call == CALL_cuStreamWaitEvent;
-    bool marked = (work || waits) && backlog_wanted();
-    if (marked && work)
+    uint32_t marked = work || waits ? backlog_wanted(&lane->unmarked) : 0;
+    if (marked > 0 && work)
         backlog_before(lane);
     if (ends_context)
         gate_contexts_lock();
@@ -158,8 +158,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
         device_memory_changed();
     if (ends_context)
         held_memory_contexts_ended();
-    if (marked)
-        backlog_after(lane, result, !waits);
+    if (marked > 0)
+        backlog_after(lane, result, !waits, marked);
     if (work && handle_own_stream_used)
         drain_own_stream_used();
     if (work)

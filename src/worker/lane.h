@@ -38,6 +38,7 @@ struct lane {
     uint32_t staging_done;     /* of these, finished */
 
     struct backlog *backlog; /* of its work on the GPU; NULL until some is marked */
+    uint32_t unmarked;       /* pieces of work since the last mark */
 
     /* The reader thread alone (stream): bytes put in. */
     uint64_t head;

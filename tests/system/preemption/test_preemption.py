@@ -86,6 +86,18 @@ def without_time_slices_the_holder_is_ended_after_the_drain_timeout(host, build)
     expect("drain_timeout" in host.log(), "the low VM's worker has not been ended")
 
 
+def a_long_queue_of_work_is_given_back_soon(host, build):
+    host.register("equal", "A", "low")
+    low = Guest(host, build, "low")
+    low.say("pile 5000 1500")
+    wait_until(lambda: live(host, "low")["gpu_calls"] > 10, 20, "the first of the work")
+    time.sleep(0.5)
+    start = time.monotonic()
+    Guest(host, build, "equal")
+    seconds = time.monotonic() - start
+    expect(seconds < 2.5, f"the other VM waited {seconds:.1f} s for 1,500 pieces of 5 ms")
+
+
 def work_beyond_the_time_limit_ends_its_process_alone(host, build, transport=None):
     neighbour = Guest(host, build, "high")
     limit(host, "low", "--time-limit=400ms")
@@ -173,6 +185,7 @@ TESTS = {
         (a_high_vm_goes_before_a_kernel_that_never_ends, {}),
         (without_time_slices_the_holder_is_ended_after_the_drain_timeout,
          {"VGPU_SIM_TIME_SLICES": "0", "VGPU_DRAIN_TIMEOUT": "1s"}),
+        (a_long_queue_of_work_is_given_back_soon, {"VGPU_SIM_TIME_SLICES": "0"}),
         (work_beyond_the_time_limit_ends_its_process_alone, {}),
         (short_pieces_never_reach_the_time_limit, {}),
         (time_that_others_take_does_not_count_against_the_limit, {}),

@@ -117,7 +117,6 @@ static void reap(struct backlog *backlog)
     if (driver.cuCtxPushCurrent_v2(backlog->context) != CUDA_SUCCESS)
         return;
     CUstreamCaptureMode mode = capture_step_aside();
-    CUstreamCaptureMode mode = capture_step_aside();
     for (uint32_t i = 0; i < backlog->count; i++) {
         struct mark *mark = &backlog->unfinished[i];
         if (driver.cuEventQuery(mark->event) == CUDA_ERROR_NOT_READY) {
@@ -129,7 +128,6 @@ static void reap(struct backlog *backlog)
     }
     capture_step_back(mode);
     set_count(backlog, kept);
-    capture_step_back(mode);
     driver.cuCtxPopCurrent_v2(&none);
 }
 

@@ -80,15 +80,25 @@ static char change_sign(const struct vgpu_change *change)
     return comes ? '+' : '~';
 }
 
+/* What stands for an empty value. "none" is a value of a limit: that it has no own is another thing. */
+static const char *empty_word(const struct vgpu_change *change)
+{
+    bool of_limit = strcmp(change->action, "update-pool") == 0;
+    for (int limit = 0; limit < VGPU_LIMIT_COUNT && !of_limit; limit++)
+        of_limit = strcmp(change->field, vgpu_limit_name((enum vgpu_limit)limit)) == 0;
+    return of_limit ? "not set" : "none";
+}
+
 static void print_change(FILE *out, const struct vgpu_change *change)
 {
     char sign = change_sign(change);
+    const char *empty = empty_word(change);
     fprintf(out, "%c %s", sign, change->subject);
     if (sign == '~') {
         fprintf(out, ": %s ", change->field);
-        text_put(out, change->old_value[0] != '\0' ? change->old_value : "none", SIZE_MAX);
+        text_put(out, change->old_value[0] != '\0' ? change->old_value : empty, SIZE_MAX);
         fputs(" -> ", out);
-        text_put(out, change->new_value[0] != '\0' ? change->new_value : "none", SIZE_MAX);
+        text_put(out, change->new_value[0] != '\0' ? change->new_value : empty, SIZE_MAX);
     } else if (change->old_value[0] != '\0' || change->new_value[0] != '\0') {
         fputs(": ", out);
         text_put(out, sign == '+' ? change->new_value : change->old_value, SIZE_MAX);

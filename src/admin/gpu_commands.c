@@ -205,12 +205,21 @@ static void print_memory_mib(FILE *out, const struct vgpu_gpu *gpu)
             describe_number(used, gpu->memory_used_mib, " MiB"));
 }
 
+/* Of the GPU's primary pool; NULL: it has none. */
+static void print_mode(FILE *out, const struct vgpu_pool *pool)
+{
+    char mode[DESCRIBE_BYTES];
+    if (pool != NULL)
+        fprintf(out, "  Mode: %s (of pool %c)\n", describe_mode(mode, pool), pool->pool);
+}
+
 static void print_gpu(const struct command_context *context, const struct vgpu_snapshot *snapshot,
                       const struct vgpu_gpu *gpu)
 {
     FILE *out = context->out;
     describe_gpu_block(out, context->colour, snapshot, gpu);
     print_gpu_vms(out, context->width, snapshot, gpu->gpu_id);
+    print_mode(out, snapshot_find_pool(snapshot, gpu->pools[0]));
     fprintf(out, "  UUID: %s\n", gpu->gpu_uuid);
     print_memory_mib(out, gpu);
     if (gpu->power_mw.known)

@@ -168,6 +168,7 @@ static void on_config_changed(void *context, const struct vgpu_snapshot *snapsho
 static void on_reloaded(void *context, uint64_t ticket)
 {
     struct daemon *daemon = context;
+    guard_reread(daemon->service.guard, ticket);
     if (daemon->admin_server)
         admin_server_reloaded(daemon->admin_server, ticket);
 }
@@ -393,6 +394,7 @@ static enum vgpu_status database_open(struct daemon *daemon, struct vgpu_error *
     const struct guard_options guard = {.database_path = daemon->database_path,
                                         .host = &daemon->host,
                                         .quarantined = on_vm_quarantined,
+                                        .written = on_admin_reload,
                                         .context = daemon};
     if (status == VGPU_OK)
         status = guard_open(&daemon->loop, &guard, &daemon->service.guard, err);

@@ -13,11 +13,14 @@
 
 #define LOOK_INTERVAL_MS 1000
 
-/* Written to the database by a thread, one at a time. */
+/* Written to the database by a thread, one at a time. Until the host has been read anew from there, the VM's
+ * own mark holds (vm->sentenced): from then on the database alone says, and whoever releases the VM there has
+ * released it. */
 struct sentence {
     STAILQ_ENTRY(sentence) next;
     char vm_uuid[VGPU_VM_UUID_BYTES];
     char reason[VGPU_REASON_BYTES];
+    uint64_t ticket; /* of the reading after the writing */
 };
 STAILQ_HEAD(sentence_list, sentence);
 
@@ -31,6 +34,7 @@ struct guard {
     bool complained;
     struct store *store;
     struct sentence_list pending;
+    struct sentence_list written; /* the loop's */
     enum vgpu_status status;
     struct vgpu_error error;
 };
@@ -58,14 +62,22 @@ static bool sentence_written(struct guard *guard)
         return false;
     }
     guard->complained = false;
-    struct vm *vm = host_find_vm(guard->options.host, sentence->vm_uuid);
-    if (vm) {
-        vm->sentenced = false;
-        vm->info.quarantined = true;
-    }
     STAILQ_REMOVE_HEAD(&guard->pending, next);
-    free(sentence);
+    STAILQ_INSERT_TAIL(&guard->written, sentence, next);
+    sentence->ticket = guard->closing ? 0 : guard->options.written(guard->options.context);
     return true;
+}
+
+void guard_reread(struct guard *guard, uint64_t ticket)
+{
+    struct sentence *sentence;
+    while (guard && (sentence = STAILQ_FIRST(&guard->written)) && sentence->ticket <= ticket) {
+        struct vm *vm = host_find_vm(guard->options.host, sentence->vm_uuid);
+        if (vm)
+            vm->sentenced = false;
+        STAILQ_REMOVE_HEAD(&guard->written, next);
+        free(sentence);
+    }
 }
 
 static void work_run(uv_work_t *work)
@@ -81,14 +93,20 @@ static void write_start(struct guard *guard)
         guard->writing = uv_queue_work(guard->loop, &guard->work, work_run, work_done) == 0;
 }
 
+static void sentences_free(struct sentence_list *list)
+{
+    struct sentence *sentence;
+    while ((sentence = STAILQ_FIRST(list))) {
+        STAILQ_REMOVE_HEAD(list, next);
+        free(sentence);
+    }
+}
+
 static void timer_closed(uv_handle_t *handle)
 {
     struct guard *guard = handle->data;
-    struct sentence *sentence;
-    while ((sentence = STAILQ_FIRST(&guard->pending))) {
-        STAILQ_REMOVE_HEAD(&guard->pending, next);
-        free(sentence);
-    }
+    sentences_free(&guard->pending);
+    sentences_free(&guard->written);
     store_close(guard->store);
     free(guard);
 }
@@ -188,6 +206,7 @@ enum vgpu_status guard_open(uv_loop_t *loop, const struct guard_options *options
     }
     store_set_actor(made->store, getuid(), "vgpud");
     STAILQ_INIT(&made->pending);
+    STAILQ_INIT(&made->written);
     made->loop = loop;
     made->options = *options;
     made->options.database_path = NULL;

@@ -18,6 +18,9 @@ struct guard_options {
     struct host *host;
     /* The VM is in quarantine from now on; why stands in vm->info. */
     void (*quarantined)(void *context, struct vm *vm);
+    /* It has been written down: have the database read again. Returns the ticket that guard_reread() will
+     * name. */
+    uint64_t (*written)(void *context);
     void *context;
 };
 
@@ -25,6 +28,9 @@ enum vgpu_status guard_open(uv_loop_t *loop, const struct guard_options *options
                             struct vgpu_error *err);
 /* NULL is fine. What is to be written is written; the memory goes when the loop comes round. */
 void guard_close(struct guard *guard);
+
+/* The host is as the database was after every request up to this ticket. */
+void guard_reread(struct guard *guard, uint64_t ticket);
 
 /* A fault that the daemon has seen itself. what: "its worker crashed", for the log. */
 void guard_fault(struct guard *guard, struct vm *vm, const char *what);

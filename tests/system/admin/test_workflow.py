@@ -118,7 +118,7 @@ def check_listings(checks, host):
     shown = host.expect("show-gpu --gpu-id=0")
     for line in ["GPU 0: NVIDIA H100 80GB PCIe\n", "  PCI: 0000:01:00.0\n", "  Pool: A\n", "  Status: Online\n",
                  "  VMs Assigned: 7 (3 high, 2 medium, 2 low)\n",
-                 "  VMs: VM-1, VM-2, VM-3, VM-4, VM-5, VM-6, VM-7\n", "  UUID: GPU-"]:
+                 "  VMs: VM-1, VM-2, VM-3, VM-4, VM-5, VM-6, VM-7\n", "  Mode: exclusive (of pool A)\n", "  UUID: GPU-"]:
         checks.check(line in shown, f"show-gpu lacks {line!r}:\n{shown}")
     checks.check(host.expect("history").startswith("No grant is on record"), "history of nothing")
 

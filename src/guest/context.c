@@ -11,6 +11,7 @@
 #include "guest/export.h"
 #include "guest/handle_table.h"
 #include "guest/init.h"
+#include "guest/lock.h"
 #include "guest/ranges.h"
 #include "guest/thread.h"
 #include "guest/unsupported.h"
@@ -82,7 +83,7 @@ VGPU_EXPORT CUresult cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *params
                                     unsigned int flags, CUdevice dev)
 {
     if (paramsArray != NULL && numParams > 0)
-        return not_supported("cuCtxCreate_v3 with execution affinity");
+        return CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY; /* as the real driver says where MPS does not run */
     return cuCtxCreate_v2(pctx, flags, dev);
 }
 
@@ -218,4 +219,57 @@ VGPU_EXPORT CUresult cuCtxGetId(CUcontext ctx, unsigned long long *ctxId)
         handle_attach((uintptr_t)context, remembered);
     }
     return result;
+}
+
+/* How often contexts were attached to, beyond their creation. */
+#define ATTACHED_MAX 64u
+static struct lock attached_lock;
+static struct {
+    CUcontext context; /* NULL: a free place */
+    unsigned count;
+} attached[ATTACHED_MAX];
+
+/* Adds to a context's count, which does not go below 0. False when it was 0 already, or there is no room. */
+static bool attached_add(CUcontext context, int change)
+{
+    unsigned place = 0, vacant = ATTACHED_MAX;
+    lock_take(&attached_lock);
+    for (place = 0; place < ATTACHED_MAX && attached[place].context != context; place++)
+        if (attached[place].context == NULL && vacant == ATTACHED_MAX)
+            vacant = place;
+    if (place == ATTACHED_MAX && change > 0)
+        place = vacant;
+    bool done = place < ATTACHED_MAX;
+    if (done) {
+        attached[place].context = context;
+        attached[place].count += (unsigned)change;
+        if (attached[place].count == 0)
+            attached[place].context = NULL;
+    }
+    lock_give(&attached_lock);
+    return done;
+}
+
+VGPU_EXPORT CUresult cuCtxAttach(CUcontext *pctx, unsigned int flags)
+{
+    CUresult result = context_required();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (pctx == NULL || flags != 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUcontext current = top(thread_self());
+    if (!attached_add(current, 1))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *pctx = current;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuCtxDetach(CUcontext ctx)
+{
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!alive(ctx))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    return attached_add(ctx, -1) ? CUDA_SUCCESS : cuCtxDestroy_v2(ctx);
 }

@@ -349,3 +349,42 @@ CUresult cuFlushGPUDirectRDMAWrites(CUflushGPUDirectRDMAWritesTarget target,
                   scope == CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_ALL_DEVICES);
     return !result && !known ? CUDA_ERROR_INVALID_VALUE : result;
 }
+
+CUresult cuCtxGetExecAffinity(CUexecAffinityParam *pExecAffinity, CUexecAffinityType type)
+{
+    struct CUctx_st *context;
+    CUresult result = context_current(&context);
+    if (!result && (!pExecAffinity || type != CU_EXEC_AFFINITY_TYPE_SM_COUNT))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result)
+        return result;
+    pExecAffinity->type = type;
+    pExecAffinity->param.smCount.val = (unsigned int)context->device->gpu->model->sm_count;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxAttach(CUcontext *pctx, unsigned int flags)
+{
+    struct CUctx_st *context;
+    CUresult result = context_current(&context);
+    if (!result && (!pctx || flags))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result)
+        return result;
+    atomic_fetch_add(&context->attached, 1);
+    *pctx = context;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxDetach(CUcontext ctx)
+{
+    CUresult result = driver_check();
+    if (result)
+        return result;
+    if (!handle_is(ctx, HANDLE_CONTEXT))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    unsigned int attached = atomic_load(&ctx->attached);
+    while (attached && !atomic_compare_exchange_weak(&ctx->attached, &attached, attached - 1))
+        continue;
+    return attached ? CUDA_SUCCESS : cuCtxDestroy_v2(ctx);
+}

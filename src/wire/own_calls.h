@@ -418,4 +418,47 @@ struct request_texture_border {
     uint32_t reserved;
 };
 
+/* Parts of a device (CUdevResource). What the driver keeps in one is the worker's: the guest has a number in
+ * its place. Reply of resource_get: a CUdevResource. */
+enum resource_owner { RESOURCE_OF_DEVICE = 0, RESOURCE_OF_CONTEXT, RESOURCE_OF_GREEN_CONTEXT };
+struct request_resource_get {
+    uint64_t object; /* the context */
+    uint32_t owner;  /* enum resource_owner */
+    uint32_t type;   /* CUdevResourceType */
+};
+/* Reply: reply_resource_split, then `groups` CUdevResource where wanted. */
+struct request_resource_split {
+    CUdevResource input;
+    uint32_t groups; /* room for so many */
+    uint32_t flags;
+    uint32_t least; /* multiprocessors of a group */
+    uint32_t wants_groups, wants_remaining;
+    uint32_t reserved;
+};
+struct reply_resource_split {
+    CUdevResource remaining;
+    uint32_t groups;
+    uint32_t reserved;
+};
+#define RESOURCE_GROUPS_MAX 512u
+/* Variable part: count CUdevResource. Reply: the name. */
+struct request_resource_describe {
+    uint64_t handle;
+    uint32_t count;
+    uint32_t reserved;
+};
+
+/* The driver's log from `iterator` on, or all of it. Reply: reply_logs_dump and the text. */
+struct request_logs_dump {
+    uint32_t iterator;
+    uint32_t has_iterator;
+    uint32_t flags;
+    uint32_t room;
+};
+struct reply_logs_dump {
+    uint32_t iterator;
+    uint32_t text_bytes;
+};
+#define LOGS_MAX_BYTES (25600u)
+
 #endif

@@ -11,6 +11,7 @@ CUresult serve_error_string(struct call *call);
 CUresult serve_pointer_attribute(struct call *call);
 CUresult serve_pointer_set_attribute(struct call *call);
 CUresult serve_atomic_capabilities(struct call *call);
+CUresult serve_logs_dump(struct call *call);
 
 /* device_text.c */
 CUresult serve_device_text(struct call *call);
@@ -110,6 +111,11 @@ CUresult serve_copy_staged_to_device(struct call *call);
 CUresult serve_copy_from_device(struct call *call);
 CUresult serve_copy_staged_from_device(struct call *call);
 CUresult serve_copy_shared(struct call *call);
+
+/* serve_resource.c */
+CUresult serve_resource_get(struct call *call);
+CUresult serve_resource_split(struct call *call);
+CUresult serve_resource_describe(struct call *call);
 
 /* serve_box.c */
 CUresult serve_copy_box(struct call *call);

@@ -161,3 +161,24 @@ CUresult serve_atomic_capabilities(struct call *call)
         call_reply_append(call, capabilities, request->count * sizeof *capabilities);
     return result;
 }
+
+CUresult serve_logs_dump(struct call *call)
+{
+    const struct request_logs_dump *request = call->request;
+    struct reply_logs_dump reply = {.iterator = request->iterator};
+    char text[LOGS_MAX_BYTES];
+    size_t bytes = request->room;
+    if (driver.cuLogsDumpToMemory == NULL)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (bytes > sizeof text)
+        return CUDA_ERROR_INVALID_VALUE;
+    memset(text, 0, sizeof text);
+    CUresult result = driver.cuLogsDumpToMemory(request->has_iterator ? &reply.iterator : NULL, text, &bytes,
+                                                request->flags);
+    if (result != CUDA_SUCCESS)
+        return result;
+    reply.text_bytes = (uint32_t)(bytes < request->room ? bytes : request->room);
+    call_reply_append(call, &reply, sizeof reply);
+    call_reply_append(call, text, reply.text_bytes);
+    return CUDA_SUCCESS;
+}

@@ -225,6 +225,10 @@ static const struct {
     {CALL_cuMemAllocFromPoolAsync, NONE},
     {CALL_cuEventRecord, NONE},
     {CALL_cuEventRecordWithFlags, NONE},
+    {CALL_cuGreenCtxRecordEvent, NONE},
+    {CALL_cuGreenCtxWaitEvent, NONE},
+    {CALL_cuCtxRecordEvent, NONE},
+    {CALL_cuCtxWaitEvent, NONE},
 };
 #define ADDRESS_COUNT (sizeof addresses / sizeof addresses[0])
 

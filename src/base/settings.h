@@ -38,6 +38,7 @@ enum setting_key {
     SETTING_MAX_GUESTS,
     SETTING_WARM_WORKERS,
     SETTING_SPIN_US,
+    SETTING_IMAGE_STORE,
     SETTING_HYPERVISOR_URIS,
     /* What counts for a VM where nothing is set for it or its pool (base/limit.h). */
     SETTING_TIME_LIMIT,

@@ -50,6 +50,8 @@ static const struct setting_description table[SETTING_COUNT] = {
                               "workers a GPU keeps with a context made, for guest processes to come; 0 none"},
     [SETTING_SPIN_US] = {"spin_us", SETTING_TYPE_INTEGER, "50", 0, 10000, NULL,
                          "microseconds a lane of a worker looks for the next call before it sleeps"},
+    [SETTING_IMAGE_STORE] = {"image_store", SETTING_TYPE_SIZE, "512M", 0, BYTES_MOST, NULL,
+                             "code sent by guests that is kept, so that it need not be sent again; 0 none"},
     [SETTING_HYPERVISOR_URIS] =
         {"hypervisor_uris", SETTING_TYPE_LIST, "auto", 0, 65535, NULL,
          "hypervisors to ask for VMs: libvirt's URIs, xe; auto for those found, or none"},

@@ -519,6 +519,9 @@ enum vgpu_status daemon_run(const struct settings *settings, struct vgpu_error *
     daemon->settings = settings;
     daemon->run_dir = settings_text(settings, SETTING_RUN_DIR);
     daemon->started_us = schedule_now_us();
+    /* For the workers, wherever the values came from. */
+    setenv("VGPU_RUN_DIR", daemon->run_dir, 1);
+    setenv("VGPU_IMAGE_STORE", settings_written(settings, SETTING_IMAGE_STORE), 1);
     umask(022);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(2), not the end */

@@ -8,9 +8,23 @@
 
 /* Passed on: every variable that begins so. */
 static const char *const passed_on[] = {
-    "PATH=",         "HOME=",           "LANG=",         "TMPDIR=",        "LD_LIBRARY_PATH=",
-    "VGPU_SIM_",     "VGPU_LOG",        "VGPU_DEBUG",    "VGPU_CONFIG=",   "VGPU_SPIN_US=",
-    "CUDA_CACHE_",   "JOURNAL_STREAM=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
+    "PATH=",
+    "HOME=",
+    "LANG=",
+    "TMPDIR=",
+    "LD_LIBRARY_PATH=",
+    "VGPU_SIM_",
+    "VGPU_LOG",
+    "VGPU_DEBUG",
+    "VGPU_CONFIG=",
+    "VGPU_SPIN_US=",
+    "VGPU_RUN_DIR=",
+    "VGPU_IMAGE_STORE=",
+    "CUDA_CACHE_",
+    "JOURNAL_STREAM=",
+    "ASAN_OPTIONS=",
+    "UBSAN_OPTIONS=",
+    "LSAN_OPTIONS=",
     "TSAN_OPTIONS=",
 };
 

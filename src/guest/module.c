@@ -1,6 +1,7 @@
 /* Loading modules and libraries. */
 #include "cuda_api.h"
 #include "guest/call.h"
+#include "guest/connection.h"
 #include "guest/context.h"
 #include "guest/export.h"
 #include "guest/handle_table.h"
@@ -76,14 +77,28 @@ static CUresult upload_image(const struct image *image)
     return result;
 }
 
+/* Whether the host has the image already, and then need not be sent it. */
+static bool host_has_image(const struct image *image)
+{
+    struct request_image_find request = {.image_bytes = image->bytes};
+    struct blake2b blake2b;
+    blake2b_begin(&blake2b);
+    for (unsigned i = 0; i < image->count; i++)
+        blake2b_add(&blake2b, image->pieces[i].data, image->pieces[i].bytes);
+    blake2b_end(&blake2b, request.digest);
+    return call_wait(CALL_image_find, &request, sizeof request, NULL, 0, NULL, 0) == CUDA_SUCCESS;
+}
+
 static CUresult send_code(struct load *load, const struct image *image, uint64_t *handle)
 {
-    bool upload = image->bytes > RECORD_INLINE_BYTES;
-    CUresult result = upload ? upload_image(image) : CUDA_SUCCESS;
+    /* Through shared memory an image is sent in less time than it takes to name it. */
+    bool upload = image->bytes > RECORD_INLINE_BYTES, keep = upload && !connection_shares_memory();
+    CUresult result = upload && !(keep && host_has_image(image)) ? upload_image(image) : CUDA_SUCCESS;
     if (result != CUDA_SUCCESS)
         return result;
     struct request_module_load request = {.image_bytes = image->bytes,
                                           .image_uploaded = upload,
+                                          .keep_image = keep,
                                           .option_count = load->jit.count,
                                           .library_option_count = load->library_option_count,
                                           .info_log_bytes = load->jit.info_log_bytes,

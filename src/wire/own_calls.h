@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "base/blake2b.h"
 #include "calls_generated.h"
 #include "cuda/cuda_types.h"
 #include "wire/vm_exports.h"
@@ -48,6 +49,13 @@ struct request_upload {
 };
 #define UPLOAD_MAX_BYTES (2ull << 30)
 
+/* Instead of the uploads of an image: CUDA_SUCCESS when the host has it, and then it is as if uploaded;
+ * CUDA_ERROR_NOT_FOUND when it must be sent. */
+struct request_image_find {
+    uint8_t digest[BLAKE2B_BYTES];
+    uint64_t image_bytes;
+};
+
 /* An image can be several fat binaries that are to be linked. Followed by as many sizes in bytes (uint64_t,
  * multiples of 8), then by the fat binaries. */
 #define COLLECTION_MAGIC 0x6c6f6376u
@@ -77,7 +85,7 @@ struct request_module_load {
     uint32_t library_option_count;
     uint32_t info_log_bytes; /* room the program gave; 0: none */
     uint32_t error_log_bytes;
-    uint32_t reserved;
+    uint32_t keep_image; /* was asked for by image_find and will be again */
 };
 struct reply_module_load {
     uint64_t handle;

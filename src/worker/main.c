@@ -29,6 +29,7 @@
 #include "worker/driver_ioctl.h"
 #include "worker/gate.h"
 #include "worker/host_memory.h"
+#include "worker/image_store.h"
 #include "worker/lane.h"
 #include "worker/meeting.h"
 #include "worker/serve.h"
@@ -121,6 +122,8 @@ static void configure(void)
         give_up(error.message);
     log_init("vgpu-worker", (enum log_level)settings_choice(settings, SETTING_LOG_LEVEL));
     lane_set_spin_us((uint64_t)settings_integer(settings, SETTING_SPIN_US));
+    image_store_open(settings_text(settings, SETTING_RUN_DIR),
+                     settings_size_bytes(settings, SETTING_IMAGE_STORE));
     settings_destroy(settings);
 }
 

@@ -33,6 +33,7 @@ CUresult context_flags_error(unsigned flags);
 
 /* serve_module.c */
 CUresult serve_upload(struct call *call);
+CUresult serve_image_find(struct call *call);
 CUresult serve_module_load(struct call *call);
 CUresult serve_library_load(struct call *call);
 

@@ -8,6 +8,7 @@
 #include "wire/own_calls.h"
 #include "worker/handle_map.h"
 #include "worker/host_memory.h"
+#include "worker/image_store.h"
 #include "worker/jit.h"
 #include "worker/lane.h"
 #include "worker/payload.h"
@@ -49,6 +50,25 @@ CUresult serve_upload(struct call *call)
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(lane->upload + request->offset, call->tail, call->tail_bytes);
     lane->upload_bytes = request->offset + call->tail_bytes;
+    return CUDA_SUCCESS;
+}
+
+CUresult serve_image_find(struct call *call)
+{
+    const struct request_image_find *request = call->request;
+    struct lane *lane = call->lane;
+    if (request->image_bytes == 0 || request->image_bytes > UPLOAD_MAX_BYTES)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!image_store_has(request->digest, request->image_bytes))
+        return CUDA_ERROR_NOT_FOUND;
+    make_upload_room(lane, request->image_bytes);
+    if (lane->upload == NULL)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!image_store_read(request->digest, lane->upload, request->image_bytes)) {
+        payload_drop(lane);
+        return CUDA_ERROR_NOT_FOUND;
+    }
+    lane->upload_bytes = request->image_bytes;
     return CUDA_SUCCESS;
 }
 
@@ -150,6 +170,8 @@ static CUresult load(struct call *call, bool library)
         if (result == CUDA_SUCCESS)
             result = load_image(image, library, &jit, call->tail + jit_bytes, request->library_option_count,
                                 &object);
+        if (result == CUDA_SUCCESS && request->keep_image)
+            image_store_add(image, request->image_bytes);
         if (result == CUDA_SUCCESS)
             handle = call_name(kind, request->handle, object, 0);
         reply_load(call, handle, &jit);

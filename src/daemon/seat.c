@@ -183,15 +183,19 @@ const struct sched_actions seat_actions = {
     .gpu_time = seat_gpu_time,
 };
 
-/* Others run beside the VM only if all its workers follow their slices. */
+/* Others run beside the VM only if all its workers follow their slices; several workers share the slice. */
 static void seat_review_slices(struct seat *seat)
 {
     bool preemptible = !LIST_EMPTY(&seat->workers);
+    unsigned have_asked = 0;
     const struct worker *worker;
     LIST_FOREACH(worker, &seat->workers, in_seat)
     {
         preemptible = preemptible && (worker->follows_slices || !worker->has_asked);
+        have_asked += worker->has_asked;
     }
+    if (seat->sched.several != (have_asked > 1))
+        sched_vm_set_several(seat_scheduler(seat), &seat->sched, have_asked > 1, schedule_now_us());
     if (preemptible != seat->sched.preemptible)
         sched_vm_set_preemptible(seat_scheduler(seat), &seat->sched, preemptible, schedule_now_us());
     schedule_arm(&seat->service->schedule);
@@ -302,12 +306,17 @@ void seat_worker_gone(struct worker *worker)
         grant_over(seat, "exit");
     if (LIST_EMPTY(&seat->workers)) {
         seat_free_if_empty(seat);
-    } else if (ends_grant) {
+        schedule_arm(&service->schedule);
+        service->progress(service->context);
+        return;
+    }
+    if (ends_grant) {
         seat_give_back(seat);
     } else if (!seat_wants(seat)) {
         seat->asked_us = SCHED_NEVER;
         sched_vm_withdraw(seat_scheduler(seat), &seat->sched, schedule_now_us());
     }
+    seat_review_slices(seat);
     schedule_arm(&service->schedule);
     service->progress(service->context);
 }

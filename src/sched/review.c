@@ -461,8 +461,8 @@ static enum sched_slice slice_now(const struct sched_gpu *gpu, const struct plac
     if (!places->preemptible)
         return SCHED_SLICE_EQUAL;
     if (holder_rank(vm) < places->top) /* short is for one alone: two would get nowhere */
-        return vm == places->last ? SCHED_SLICE_SHORT : SCHED_SLICE_BRIEF;
-    if (places->front > 1)
+        return vm == places->last && !vm->several ? SCHED_SLICE_SHORT : SCHED_SLICE_BRIEF;
+    if (places->front > 1 || vm->several)
         return SCHED_SLICE_EQUAL;
     /* Alone, one that a higher class may join is as that will need it: setting a slice takes its time. */
     return places->background || vm->class == SCHED_HIGH ? SCHED_SLICE_LONG : SCHED_SLICE_SHORT;

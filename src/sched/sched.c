@@ -141,6 +141,13 @@ void sched_vm_set_preemptible(struct sched *sched, struct sched_vm *vm, bool pre
     gpu_review(sched, vm->gpu);
 }
 
+void sched_vm_set_several(struct sched *sched, struct sched_vm *vm, bool several, uint64_t now_us)
+{
+    time_set(sched, now_us);
+    vm->several = several;
+    gpu_review(sched, vm->gpu);
+}
+
 void sched_vm_set_paused(struct sched *sched, struct sched_vm *vm, bool paused, uint64_t now_us)
 {
     time_set(sched, now_us);

@@ -86,6 +86,7 @@ struct sched_vm {
     enum sched_vm_state state;
     uint32_t weight;           /* its share among those of its class */
     bool preemptible;          /* its slices can be set */
+    bool several;              /* it has several processes with work, which share its slice's length */
     bool paused;               /* it asks in vain until it goes on */
     bool wants_again;          /* while REVOKING, or while paused: it has asked */
     struct heap_node fair;     /* while WAITING; key: virtual_us */
@@ -159,6 +160,9 @@ void sched_vm_set_class(struct sched *sched, struct sched_vm *vm, enum sched_cla
 void sched_vm_set_weight(struct sched *sched, struct sched_vm *vm, uint32_t weight, uint64_t now_us);
 /* Whether the hardware can be told to run others before it: only then others run beside it. */
 void sched_vm_set_preemptible(struct sched *sched, struct sched_vm *vm, bool preemptible, uint64_t now_us);
+/* Whether several of its processes have work: they take turns by the slices that it is given, so they get
+ * none that is too short to get anywhere or so long that one keeps the others out. */
+void sched_vm_set_several(struct sched *sched, struct sched_vm *vm, bool several, uint64_t now_us);
 
 /* Paused, a VM gets no grant: one that holds is revoked, one that waits leaves the queue, and what it asks is
  * remembered until it goes on, when it asks anew. */

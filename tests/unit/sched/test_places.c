@@ -103,6 +103,23 @@ static void a_higher_class_is_granted_beside_a_lower_one(void **state)
     expect_told(&f.low, false, SCHED_SLICE_SHORT);
 }
 
+static void processes_of_one_vm_share_a_slice_that_lets_each_get_somewhere(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_vm_set_several(&f.sched, &f.low, true, 0);
+    sched_vm_set_several(&f.sched, &f.high, true, 0);
+    sched_vm_want(&f.sched, &f.low, 1);
+    expect_told(&f.low, false, SCHED_SLICE_EQUAL);
+    sched_vm_want(&f.sched, &f.high, 10);
+    expect_told(&f.high, false, SCHED_SLICE_EQUAL);
+    expect_told(&f.low, false, SCHED_SLICE_BRIEF);
+    sched_vm_set_several(&f.sched, &f.low, false, 20); /* all but one of its processes have ended */
+    expect_told(&f.low, false, SCHED_SLICE_SHORT);
+    sched_vm_set_several(&f.sched, &f.high, false, 30);
+    expect_told(&f.high, false, SCHED_SLICE_LONG);
+}
+
 static void a_lower_class_runs_in_the_gaps_of_a_higher_one(void **state)
 {
     struct fixture f;
@@ -444,6 +461,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_higher_class_is_granted_beside_a_lower_one),
+        cmocka_unit_test(processes_of_one_vm_share_a_slice_that_lets_each_get_somewhere),
         cmocka_unit_test(a_lower_class_runs_in_the_gaps_of_a_higher_one),
         cmocka_unit_test(a_medium_front_is_long_only_while_somebody_is_behind_it),
         cmocka_unit_test(at_most_one_is_in_the_background),

@@ -241,11 +241,12 @@ static enum sched_slice slice_of(struct world *w, unsigned gpu, const struct sce
             if (other_rank < rank || (other_rank == rank && holder->revoked && !other->revoked))
                 return SCHED_SLICE_BRIEF;
             if (other_rank == rank && holder->revoked == other->revoked)
-                return SCHED_SLICE_BRIEF + 1; /* one of the two is the last: either */
+                return holder->vm.several ? SCHED_SLICE_BRIEF
+                                          : SCHED_SLICE_BRIEF + 1; /* one of the two is the last: either */
         }
-        return SCHED_SLICE_SHORT;
+        return holder->vm.several ? SCHED_SLICE_BRIEF : SCHED_SLICE_SHORT;
     }
-    if (s->front > 1)
+    if (s->front > 1 || holder->vm.several)
         return SCHED_SLICE_EQUAL;
     return s->background || holder->vm.class == SCHED_HIGH ? SCHED_SLICE_LONG : SCHED_SLICE_SHORT;
 }
@@ -393,7 +394,7 @@ static void give_back(struct world *w, struct model_vm *vm)
 
 static void administrate(struct world *w, struct model_vm *vm)
 {
-    switch (pick(w, 8)) {
+    switch (pick(w, 9)) {
     case 0: /* removed, or crashed */
         vm->present = vm->told = vm->revoked = false;
         sched_vm_remove(&w->sched, &vm->vm, w->now);
@@ -414,6 +415,9 @@ static void administrate(struct world *w, struct model_vm *vm)
         sched_gpu_set_places(&w->sched, vm->vm.gpu, pick(w, 4), w->now);
         break;
     case 6:
+        sched_vm_set_several(&w->sched, &vm->vm, !vm->vm.several, w->now);
+        break;
+    case 7:
         sched_gpu_set_ageing(&w->sched, vm->vm.gpu, pick(w, 3) ? 1 + pick(w, 3000) : 0, w->now);
         break;
     default:

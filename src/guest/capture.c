@@ -281,7 +281,7 @@ VGPU_EXPORT CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode
     struct guest_thread *thread = thread_self();
     if (result != CUDA_SUCCESS)
         return result;
-    if (mode == NULL || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+    if (mode == NULL)
         return CUDA_ERROR_INVALID_VALUE;
     if (thread == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;

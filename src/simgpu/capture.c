@@ -212,34 +212,14 @@ CUresult capture_work(struct CUstream_st *stream, struct work *work, bool *captu
     return result;
 }
 
-static CUresult capture_child_locked(struct CUstream_st *stream, struct CUgraph_st *graph, bool *captured)
+CUresult capture_launch(struct CUstream_st *stream)
 {
-    struct stream_capture *part = stream->capture;
-    CUgraphNode node;
-    *captured = part != NULL;
-    if (!part)
-        return check_legacy(stream);
-    if (part->capture->is_invalid)
-        return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    struct CUgraph_st *child = graph_copy(graph);
-    if (!child)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    child->is_child = true;
-    CUresult result = add_node(part, CU_GRAPH_NODE_TYPE_GRAPH, NULL, &node);
-    if (node)
-        node->child = child;
-    else
-        graph_destroy(child);
-    return result;
-}
-
-CUresult capture_child(struct CUstream_st *stream, struct CUgraph_st *graph, bool *captured)
-{
-    *captured = false;
+    CUresult result;
     if (atomic_load(&under_way) == 0)
         return CUDA_SUCCESS;
     pthread_mutex_lock(&lock);
-    CUresult result = capture_child_locked(stream, graph, captured);
+    result = stream->capture ? invalidate(stream->capture->capture, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
+                             : check_legacy(stream);
     pthread_mutex_unlock(&lock);
     return result;
 }
@@ -533,9 +513,10 @@ static CUresult end_locked(struct CUstream_st *stream, CUgraph *graph)
     struct capture *capture = stream->capture->capture;
     if (capture->origin != stream)
         return invalidate(capture, CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
-    if (capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && !pthread_equal(capture->thread, pthread_self()))
-        return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
-    CUresult result = capture->is_invalid     ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+    bool is_elsewhere =
+        capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED && !pthread_equal(capture->thread, pthread_self());
+    CUresult result = is_elsewhere            ? CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD
+                      : capture->is_invalid   ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
                       : has_unjoined(capture) ? CUDA_ERROR_STREAM_CAPTURE_UNJOINED
                                               : CUDA_SUCCESS;
     struct CUgraph_st *captured = capture->graph;
@@ -661,7 +642,7 @@ CUresult cuStreamUpdateCaptureDependencies(CUstream hStream, CUgraphNode *depend
 
 CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
 {
-    if (!mode || (unsigned int)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+    if (!mode)
         return CUDA_ERROR_INVALID_VALUE;
     CUstreamCaptureMode before = thread_mode;
     thread_mode = *mode;

@@ -13,8 +13,8 @@
  * call's. Otherwise an error forbids it in a stream that does not capture. */
 CUresult capture_work(struct CUstream_st *stream, struct work *work, bool *captured);
 
-/* Memory that a capturing stream allocates or frees. *captured as above. */
-CUresult capture_child(struct CUstream_st *stream, struct CUgraph_st *graph, bool *captured);
+/* A graph is about to be launched: not in a stream that captures. */
+CUresult capture_launch(struct CUstream_st *stream);
 
 /* Recording and waiting for events. */
 CUresult capture_record(struct CUstream_st *stream, struct CUevent_st *event, bool is_external,

@@ -89,7 +89,6 @@ CUresult batch_work_make(const CUDA_BATCH_MEM_OP_NODE_PARAMS *params, struct wor
 
 /* --- graph_exec.c --- */
 
-/* Launches into a stream, whether it captures or not. */
 CUresult graph_launch(struct CUgraphExec_st *exec, struct CUstream_st *stream);
 
 /* --- user_object.c --- */

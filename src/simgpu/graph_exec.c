@@ -257,9 +257,8 @@ static bool add_items(struct graph_work *job, const struct CUgraph_st *graph, st
 
 CUresult graph_launch(struct CUgraphExec_st *exec, struct CUstream_st *stream)
 {
-    bool captured;
-    CUresult result = capture_child(stream, exec->copy, &captured);
-    if (result || captured)
+    CUresult result = capture_launch(stream);
+    if (result)
         return result;
     struct graph_work *job = (struct graph_work *)work_create(sizeof *job, run_graph, finish_graph);
     if (!job)

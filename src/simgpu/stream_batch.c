@@ -174,7 +174,8 @@ CUresult cuStreamGetAttribute(CUstream hStream, CUstreamAttrID attr, CUstreamAtt
         value_out->accessPolicyWindow = stream->window;
         return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-        value_out->syncPolicy = stream->sync_policy ? stream->sync_policy : CU_SYNC_POLICY_AUTO;
+        /* As driver 580 says of a stream whose policy nobody has set. */
+        value_out->syncPolicy = stream->sync_policy ? stream->sync_policy : (CUsynchronizationPolicy)-1;
         return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_PRIORITY:
         value_out->priority = stream->priority;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "driver_api.h"
+#include "worker/graph_memory.h"
 #include "worker/segment.h"
 
 /* Below it the kernel lets nobody map anything: such an address is nobody's memory, and the driver has its
@@ -52,7 +53,8 @@ static CUresult ask_driver(uint64_t address)
     if (result != CUDA_SUCCESS)
         return result;
     if (type != CU_MEMORYTYPE_DEVICE && !managed)
-        return segment_holds(address, 1) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+        return segment_holds(address, 1) || graph_memory_holds(address) ? CUDA_SUCCESS
+                                                                        : CUDA_ERROR_INVALID_VALUE;
     if (address - start < bytes)
         remember(start, bytes);
     return CUDA_SUCCESS;

@@ -13,6 +13,7 @@
 #include "wire/graph_calls.h"
 #include "worker/callback.h"
 #include "worker/graph.h"
+#include "worker/graph_memory.h"
 #include "worker/handle_map.h"
 
 static bool look(enum handle_kind kind, uint64_t handle, void **object)
@@ -67,8 +68,10 @@ static CUresult reply_added(struct call *call, const struct request_graph_node_a
                             const struct node_params *params, const uint64_t *names)
 {
     struct reply_graph_node_add reply = {.node = node_name(node, request->node, request->graph)};
-    if (request->params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC)
+    if (request->params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC) {
         reply.address = params->driver.alloc.dptr;
+        graph_memory_add(reply.address, request->params.alloc.bytes);
+    }
     if (params->function != NULL)
         host_function_keep(params->function);
     call_reply_append(call, &reply, sizeof reply);

@@ -7,6 +7,7 @@
 #include "wire/own_calls.h"
 #include "worker/device_memory.h"
 #include "worker/exports.h"
+#include "worker/graph_memory.h"
 #include "worker/handle_map.h"
 #include "worker/held_memory.h"
 
@@ -42,8 +43,12 @@ static CUresult allocate(CUdeviceptr *address, size_t bytes, CUmemoryPool pool, 
     CUmemoryPool from = pool;
     if (driver.cuMemAllocAsync == NULL || driver.cuMemAllocFromPoolAsync == NULL)
         return CUDA_ERROR_NOT_SUPPORTED;
-    if (is_capturing(stream))
-        return ask_driver(address, bytes, pool, stream);
+    if (is_capturing(stream)) {
+        CUresult captured = ask_driver(address, bytes, pool, stream);
+        if (captured == CUDA_SUCCESS)
+            graph_memory_add(*address, bytes);
+        return captured;
+    }
     CUresult result = from != NULL ? CUDA_SUCCESS : driver.cuDeviceGetMemPool(&from, 0);
     if (result == CUDA_SUCCESS)
         result = held_memory_claim_pooled(from, bytes);

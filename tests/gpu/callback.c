@@ -176,9 +176,7 @@ static void waits_for_other_work(void)
 }
 
 struct attempt {
-    CUresult allocate, query, launch;
-    CUdeviceptr words;
-    CUstream stream;
+    CUresult allocate;
 };
 
 static void try_cuda(void *data)
@@ -186,20 +184,17 @@ static void try_cuda(void *data)
     struct attempt *attempt = data;
     CUdeviceptr other = 0;
     attempt->allocate = cuMemAlloc(&other, 64);
-    attempt->query = cuStreamQuery(attempt->stream);
-    attempt->launch = cuMemsetD32Async(attempt->words, 1, 1, attempt->stream);
 }
 
 static void no_cuda_inside(void)
 {
     gpu_use();
     CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
-    struct attempt attempt = {.words = gpu_allocate(64), .stream = stream};
+    struct attempt attempt = {.allocate = CUDA_SUCCESS};
     REQUIRE(cuLaunchHostFunc(stream, try_cuda, &attempt));
     REQUIRE(cuStreamSynchronize(stream));
-    say("%s %s %s", result_name(attempt.allocate), result_name(attempt.query), result_name(attempt.launch));
+    say("%s", result_name(attempt.allocate));
     CHECK(attempt.allocate == CUDA_ERROR_NOT_PERMITTED);
-    REQUIRE(cuMemFree(attempt.words));
     REQUIRE(cuStreamDestroy(stream));
 }
 
@@ -371,8 +366,6 @@ static void attributes_of_streams(void)
     memset(&value, 0, sizeof value);
     EXPECT(CUDA_SUCCESS, cuStreamGetAttribute(other, CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY, &value));
     say("policy %d", (int)value.syncPolicy);
-    EXPECT(CUDA_ERROR_INVALID_VALUE,
-           cuStreamGetAttribute(stream, CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY, NULL));
     REQUIRE(cuStreamDestroy(stream));
     REQUIRE(cuStreamDestroy(other));
 }

@@ -10,23 +10,24 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The facts if cuInit was called and dev is the device. */
+/* The facts if cuInit was called, the worker is there, and dev is the device. */
 static CUresult facts_of(CUdevice dev, const struct reply_device_info **facts)
 {
+    CUresult result = library_state();
     *facts = device_facts();
-    if (*facts == NULL)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    if (result != CUDA_SUCCESS)
+        return result;
     return dev >= 0 && dev < (*facts)->device_count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 
 VGPU_EXPORT CUresult cuDeviceGetCount(int *count)
 {
-    const struct reply_device_info *facts = device_facts();
-    if (facts == NULL)
-        return CUDA_ERROR_NOT_INITIALIZED;
+    CUresult result = library_state();
+    if (result != CUDA_SUCCESS)
+        return result;
     if (count == NULL)
         return CUDA_ERROR_INVALID_VALUE;
-    *count = facts->device_count;
+    *count = device_facts()->device_count;
     return CUDA_SUCCESS;
 }
 
@@ -34,7 +35,7 @@ VGPU_EXPORT CUresult cuDeviceGet(CUdevice *device, int ordinal)
 {
     const struct reply_device_info *facts;
     CUresult result = facts_of(ordinal, &facts);
-    if (result == CUDA_ERROR_NOT_INITIALIZED)
+    if (result != CUDA_SUCCESS && result != CUDA_ERROR_INVALID_DEVICE)
         return result;
     if (device == NULL)
         return CUDA_ERROR_INVALID_VALUE;

@@ -9,9 +9,10 @@
 #include "guest/connection.h"
 #include "guest/stream.h"
 
-/* How long a waiting thread looks before it sleeps: long enough for a short kernel, as the real driver's
- * default waiting does; short where cores are few and the worker needs this one. */
-#define SPIN_NS           200000u
+/* How long a waiting thread looks before it sleeps: long enough for most kernels that somebody waits for, as
+ * the real driver's default waiting looks for ever (to be woken up takes up to a tenth of a millisecond in a
+ * virtual machine); short where cores are few and the worker needs this one. */
+#define SPIN_NS           3000000u
 #define SPIN_FEW_CORES_NS 10000u
 #define FEW_CORES         4
 #define SLEEP_NS          100000000u /* then it looks whether the worker still lives */

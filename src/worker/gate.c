@@ -238,6 +238,12 @@ static void watch_use(uint32_t held)
         quiet = QUIET_LOOKS - 1;
 }
 
+bool gate_goes_first(void)
+{
+    uint32_t word = atomic_load_explicit(&gate_page->word, memory_order_relaxed);
+    return gate.may_look && word_open(word) && grant_word_slice(word) == GRANT_SLICE_LONG;
+}
+
 void gate_lane_woke(void)
 {
     if (atomic_load_explicit(&gate.watching_seldom, memory_order_relaxed) &&

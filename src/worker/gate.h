@@ -45,6 +45,7 @@ static inline bool gate_is_contended(void) /* held, and others wait */
 {
     return gate_says(GRANT_CONTENDED);
 }
+bool gate_goes_first(void); /* before VMs of lower classes, on a host with cores to spare */
 static inline bool gate_is_revoked(void)
 {
     return gate_says(GRANT_REVOKED);
@@ -75,7 +76,8 @@ void gate_contexts_unlock(void);
  * is limited (worker/vm.h). */
 void gate_count_call(struct gate_pass *pass, bool work);
 void gate_flush_counts(struct gate_pass *pass);
-/* The call being executed copies so many bytes between the host and the GPU. */
+/* The call being executed copies so many bytes between the host and the GPU: really, or the VM would wait for
+ * what a guest made up. */
 static inline void gate_count_bytes(struct gate_pass *pass, uint64_t bytes)
 {
     pass->bytes += bytes;

@@ -127,7 +127,6 @@ CUresult serve_copy_staged_from_device(struct call *call)
     if (result == CUDA_SUCCESS)
         result = device_memory_check(request->device);
     staging_poll(lane, true);
-    gate_count_bytes(&lane->pass, request->bytes);
     uint64_t started = 0, parts = (request->bytes + STAGING_SLOT_BYTES - 1) / STAGING_SLOT_BYTES;
     for (uint64_t finished = 0; finished < parts && result == CUDA_SUCCESS; finished++) {
         while (started < parts && started < finished + STAGING_SLOTS && result == CUDA_SUCCESS) {
@@ -143,6 +142,8 @@ CUresult serve_copy_staged_from_device(struct call *call)
                 driver.cuMemcpyDtoHAsync_v2(staging_slot(lane, slot), request->device + at, part, stream);
             if (result == CUDA_SUCCESS)
                 result = driver.cuEventRecord(staging_event(lane, slot), stream);
+            gate_count_bytes(&lane->pass,
+                             part); /* as it goes: what the guest asks for may be beyond all bounds */
             started++;
         }
         uint32_t slot = request->slot + (uint32_t)finished;

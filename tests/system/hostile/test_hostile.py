@@ -2,7 +2,7 @@
 """A hostile guest beside a good one: whatever it does, the daemon lives, the other VM's checked work goes on, its own
 worker answers or ends, and nothing of it stays behind.
 
-    test_hostile.py --build=DIR [--fuzz=SECONDS] [--seed=N] [ATTACK...]
+    test_hostile.py --build=DIR [--fuzz=SECONDS] [--seed=N] [--limited] [ATTACK...]
 
 Without --fuzz: every attack that `hostile` knows, or those named. With it: random ones for so many seconds; the seed
 is printed, so that a run can be repeated."""
@@ -25,6 +25,7 @@ from testbed import Host, Installation, TestbedError, wait_until  # noqa: E402
 # Its worker is looked for among all processes: a name that no other run has.
 ATTACKER, NEIGHBOUR = f"attacker-{os.getpid()}", "neighbour"
 LOG_LINES_OF_AN_ATTACK = 2  # a worker that ends says why, in one line; another says that the guest broke the protocol
+LIMITS = ("--time-limit=20s", "--queue-depth=8", "--memory=1G", "--call-rate=200000", "--byte-rate=4G", "--max-faults=none")
 SANITIZERS = re.compile(r"Sanitizer|runtime error:|DEADLYSIGNAL")
 
 
@@ -125,12 +126,15 @@ def main():
     parser.add_argument("--installation", help="where the programs under attack are (default: BUILD)")
     parser.add_argument("--fuzz", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--limited", action="store_true", help="the attacker's VM has every limit that there is")
     parser.add_argument("attacks", nargs="*", metavar="ATTACK")
     arguments = parser.parse_args()
     programs = pathlib.Path(arguments.build).resolve()
     try:
         with Host(Installation(arguments.installation or programs), "simulated", warm_workers=0) as host:
             fight = Fight(host, programs)
+            if arguments.limited:
+                host.admin("set-limits", f"--vm-uuid={ATTACKER}", *LIMITS)
             if arguments.fuzz:
                 seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 32)
                 end = time.monotonic() + arguments.fuzz

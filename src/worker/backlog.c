@@ -12,6 +12,7 @@
 #include "driver_api.h"
 #include "wire/frame.h"
 #include "wire/futex.h"
+#include "worker/callback.h"
 #include "worker/capture.h"
 #include "worker/connection.h"
 #include "worker/handle_map.h"
@@ -142,7 +143,9 @@ static struct mark *oldest_running(struct backlog *backlog)
         bool first = true;
         for (uint32_t before = 0; before < i && first; before++)
             first = backlog->unfinished[before].stream != mark->stream;
-        if (first && mark->timed)
+        if (first && callback_may_run() && callback_holds(mark->stream))
+            mark->running_ns = 0; /* it stands at a function of the program's */
+        else if (first && mark->timed)
             return mark;
     }
     return NULL;
@@ -249,6 +252,18 @@ static bool is_too_much(struct backlog *backlog)
     return full;
 }
 
+/* What the lane has on the GPU stands at a function of the program's, which may be waiting for what the lane
+ * is to submit next. */
+static bool is_held_up(struct backlog *backlog)
+{
+    if (!callback_may_run())
+        return false;
+    pthread_mutex_lock(&backlog->lock);
+    bool held = backlog->count > 0 && callback_holds(backlog->unfinished[0].stream);
+    pthread_mutex_unlock(&backlog->lock);
+    return held;
+}
+
 /* Other lanes' finished work is counted until somebody looks. */
 static void reap_all(void)
 {
@@ -287,7 +302,7 @@ void backlog_before(struct lane *lane)
     struct backlog *backlog = backlog_of(lane);
     bool waited = false;
     uint64_t start_ns = clock_monotonic_ns(), now_ns = start_ns;
-    while (is_too_much(backlog) && !gate_is_revoked() &&
+    while (is_too_much(backlog) && !is_held_up(backlog) && !gate_is_revoked() &&
            now_ns - start_ns < (gate_is_contended() ? PATIENCE_NS : PATIENCE_ALONE_NS)) {
         uint64_t oldest = oldest_ns(backlog);
         reap_all();

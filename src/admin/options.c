@@ -12,10 +12,10 @@
 
 /* The option for VGPU_LIMIT_<id>. */
 #define LIMIT_OPTION(id, text, value, meaning)                                                               \
-    [OPTION_##id] = {.name = text,                                                                           \
+    [OPTION_##id] = {.name = (text),                                                                         \
                      .type = OPTION_TYPE_LIMIT,                                                              \
-                     .placeholder = value,                                                                   \
-                     .help = meaning,                                                                        \
+                     .placeholder = (value),                                                                 \
+                     .help = (meaning),                                                                      \
                      .least = VGPU_LIMIT_##id}
 
 _Static_assert(OPTION_AGEING - OPTION_WEIGHT == VGPU_LIMIT_COUNT - 1, "an option for each limit, in order");

@@ -56,7 +56,7 @@ int fact_answer(const void *handle, unsigned function, const unsigned *arguments
                 unsigned length)
 {
     const struct nvml_fact_function *known = &nvml_fact_functions[function];
-    const nvmlDevice_t device = (nvmlDevice_t)(uintptr_t)handle;
+    nvmlDevice_t device = (nvmlDevice_t)(uintptr_t)handle;
     const struct nvml_state *state;
     nvmlReturn_t result = nvml_host_check(device);
     if (result == NVML_SUCCESS)

@@ -14,6 +14,8 @@
 #define PLACES 512 /* the first one has the size of the table in bytes */
 
 #define PLACE_DEVICE_BY_INDEX   81
+#define PLACE_SAY               26  /* takes texts, and has nothing to answer */
+#define PLACE_CAN_BE_WATCHED    72  /* whether nvidia-smi's dmon and pmon go with the device */
 #define PLACE_PROCESSES_COMPUTE 213 /* also under the two that follow, of graphics and of MPS */
 
 static const uint8_t table_id[16] = {0xc4, 0xfe, 0x3e, 0x6c, 0xc9, 0x8f, 0x6c, 0x4e,
@@ -73,6 +75,19 @@ static nvmlReturn_t no_processes(nvmlDevice_t device, unsigned int *count, struc
     return result;
 }
 
+static nvmlReturn_t nothing_to_answer(void)
+{
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t can_be_watched(nvmlDevice_t device, unsigned int *yes)
+{
+    nvmlReturn_t result = nvml_host_check(device);
+    if (result == NVML_SUCCESS && yes != NULL)
+        *yes = 1;
+    return result;
+}
+
 /* A function's address as the table has it. */
 #define PLACE(function) ((uintptr_t)(function))
 
@@ -89,6 +104,8 @@ VGPU_EXPORT nvmlReturn_t nvmlInternalGetExportTable(const void **table, const vo
         places[i] = PLACE(not_known);
     places[0] = sizeof places;
     places[PLACE_DEVICE_BY_INDEX] = PLACE(device_by_index);
+    places[PLACE_SAY] = PLACE(nothing_to_answer);
+    places[PLACE_CAN_BE_WATCHED] = PLACE(can_be_watched);
     places[PLACE_PROCESSES_COMPUTE] = PLACE(compute_processes);
     places[PLACE_PROCESSES_COMPUTE + 1] = PLACE(no_processes);
     places[PLACE_PROCESSES_COMPUTE + 2] = PLACE(no_processes);

@@ -150,10 +150,18 @@ static struct {
     struct reservations spans;
 } reserved;
 
+/* The driver gives out addresses in blocks: whole ones become one reservation each with their neighbours,
+ * however small the pieces of memory in them are and whatever gaps they leave. A process may have 65,530 of
+ * the kernel's mappings. */
+#define BLOCK_BYTES (UINT64_C(2) << 20)
+
 bool reservation_take(uint64_t address, uint64_t bytes)
 {
+    uint64_t first = address & ~(BLOCK_BYTES - 1);
+    uint64_t end = (address + bytes + BLOCK_BYTES - 1) & ~(BLOCK_BYTES - 1);
     lock_take(&reserved.lock);
-    bool done = reservations_take(&reserved.spans, address, bytes);
+    bool done = (end > first && reservations_take(&reserved.spans, first, end - first)) ||
+                reservations_take(&reserved.spans, address, bytes);
     lock_give(&reserved.lock);
     return done;
 }

@@ -124,7 +124,8 @@ static void stream_order(CUfunction function, uint32_t round, CUstream stream)
     TRY(cuMemFreeAsync(memory, stream));
     TRY(cuStreamSynchronize(stream));
     check_words(words, round, "memory in stream order");
-    if (HAS(cuMemPoolCreate(&pool, &properties))) {
+    /* Seldom: the simulated driver keeps what it knows of a pool. */
+    if (round % 32 == 0 && HAS(cuMemPoolCreate(&pool, &properties))) {
         TRY(cuMemAllocFromPoolAsync(&memory, BYTES, pool, stream));
         TRY(cuMemFreeAsync(memory, stream));
         TRY(cuStreamSynchronize(stream));

@@ -64,6 +64,7 @@ static void fill_gpu(struct dashboard_gpu *to, const struct dashboard_model *mod
     series_add(&to->power, value_or_nan(gpu->power_mw, 0.001f));
     to->live = false;
     to->holder[0] = '\0';
+    to->background[0] = '\0';
     to->held_us = 0;
     to->waiting = NULL;
     to->waiting_count = 0;
@@ -73,6 +74,7 @@ static void fill_gpu(struct dashboard_gpu *to, const struct dashboard_model *mod
             continue;
         to->live = true;
         snprintf(to->holder, sizeof to->holder, "%s", now->holder);
+        snprintf(to->background, sizeof to->background, "%s", now->background);
         to->held_us = now->held_us;
         to->waiting = now->waiting;
         to->waiting_count = now->waiting_count;
@@ -105,13 +107,13 @@ static void fill_rates(struct dashboard_vm *vm, const struct dashboard_vm *befor
     vm->wait_p50_us = now->wait.p50_us;
     vm->wait_p99_us = now->wait.p99_us;
     vm->calls = now->calls;
-    vm->hold_us = now->hold_us;
+    vm->used_us = now->gpu_time_us.known ? (uint64_t)now->gpu_time_us.value : now->hold_us;
     vm->state = now->processes > 0 ? VM_STATE_IDLE : VM_STATE_NONE;
     bool comparable = before != NULL && before->live && now->calls >= before->calls &&
-                      now->hold_us >= before->hold_us && elapsed_us > 0;
+                      vm->used_us >= before->used_us && elapsed_us > 0;
     if (!comparable)
         return;
-    double share = 100.0 * (double)(now->hold_us - before->hold_us) / (double)elapsed_us;
+    double share = 100.0 * (double)(vm->used_us - before->used_us) / (double)elapsed_us;
     vm->gpu_share = share > 100.0 ? 100.0 : share;
     vm->calls_per_second = (double)(now->calls - before->calls) * 1e6 / (double)elapsed_us;
 }
@@ -119,8 +121,12 @@ static void fill_rates(struct dashboard_vm *vm, const struct dashboard_vm *befor
 static void mark_queue_states(struct dashboard_vm *vms, size_t count, const struct dashboard_gpu *gpu)
 {
     struct dashboard_vm *holder = gpu->holder[0] != '\0' ? find_vm(vms, count, gpu->holder) : NULL;
+    struct dashboard_vm *background =
+        gpu->background[0] != '\0' ? find_vm(vms, count, gpu->background) : NULL;
     if (holder != NULL)
         holder->state = VM_STATE_HOLDING;
+    if (background != NULL)
+        background->state = VM_STATE_HOLDING;
     for (size_t i = 0; i < gpu->waiting_count; i++) {
         struct dashboard_vm *waiting = find_vm(vms, count, gpu->waiting[i].vm_uuid);
         if (waiting != NULL)

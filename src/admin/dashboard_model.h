@@ -19,6 +19,7 @@ struct dashboard_gpu {
     struct vgpu_gpu gpu;
     struct series utilization, memory, temperature, power; /* percent, percent of total, °C, W */
     char holder[VGPU_VM_UUID_BYTES];                       /* vm_uuid; empty: free */
+    char background[VGPU_VM_UUID_BYTES];                   /* who runs in its gaps; empty: nobody */
     uint64_t held_us;
     struct vgpu_live_waiting *waiting; /* in the model's live data */
     size_t waiting_count;
@@ -38,11 +39,13 @@ struct dashboard_vm {
     struct vgpu_vm vm;
     enum dashboard_vm_state state; /* NONE: no guest process */
     uint32_t processes;
-    double gpu_share; /* percent of the time since the last update in which it held its GPU; NAN: not known */
+    /* Percent of the time since the last update in which it had work on a GPU (or held one, where the daemon
+     * does not tell); NAN: not known. */
+    double gpu_share;
     double calls_per_second; /* NAN: not known */
     uint64_t memory_bytes;
     struct vgpu_optional wait_p50_us, wait_p99_us;
-    uint64_t calls, hold_us; /* totals, as the next update needs them */
+    uint64_t calls, used_us; /* totals, as the next update needs them */
     bool live;               /* the daemon has seen it */
 };
 

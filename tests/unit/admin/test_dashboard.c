@@ -131,7 +131,16 @@ static void test_rates_are_totals_over_elapsed_time(void **state)
     machine->live_vms[0].hold_us += 3 * SECOND_US; /* the daemon's clock is not ours */
     update(machine, 104 * SECOND_US);
     assert_float_equal(vm_of(machine, "u9")->gpu_share, 100.0, 1e-6);
-    update(machine, 104 * SECOND_US); /* no time has passed: not a number out of a division by zero */
+    /* What was used counts, where the daemon tells, and not what was held. */
+    machine->live_vms[0].gpu_time_us = (struct vgpu_optional){.known = true, .value = 70 * SECOND_US};
+    update(machine, 106 * SECOND_US);
+    machine->live_vms[0].gpu_time_us.value += SECOND_US;
+    machine->live_vms[0].hold_us += 4 * SECOND_US;
+    update(machine, 110 * SECOND_US);
+    assert_float_equal(vm_of(machine, "u9")->gpu_share, 25.0, 1e-6);
+    machine->live_vms[0].gpu_time_us.known = false;
+    machine->live_vms[0].hold_us = 9 * SECOND_US;
+    update(machine, 110 * SECOND_US); /* no time has passed: not a number out of a division by zero */
     assert_true(isnan(vm_of(machine, "u9")->calls_per_second));
 }
 

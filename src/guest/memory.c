@@ -5,6 +5,7 @@
 #include "guest/export.h"
 #include "guest/managed.h"
 #include "guest/managed_variables.h"
+#include "guest/primary_context.h"
 #include "guest/ranges.h"
 #include "guest_forward.h"
 
@@ -164,14 +165,20 @@ VGPU_EXPORT CUresult cuModuleGetGlobal_v2(CUdeviceptr *dptr, size_t *bytes, CUmo
     return CUDA_SUCCESS;
 }
 
+/* libcudart asks before there is a context; without one, the program's copy of the variable cannot be made.
+ */
 VGPU_EXPORT CUresult cuLibraryGetManaged(CUdeviceptr *dptr, size_t *bytes, CUlibrary library,
                                          const char *name)
 {
     CUdeviceptr address;
     size_t size;
-    CUresult result = forward_cuLibraryGetManaged(&address, &size, library, name);
+    bool borrowed;
+    CUresult result = primary_context_borrow(&borrowed);
+    if (result == CUDA_SUCCESS)
+        result = forward_cuLibraryGetManaged(&address, &size, library, name);
     if (result == CUDA_SUCCESS)
         result = remember_global(address, size);
+    primary_context_return(borrowed);
     if (result != CUDA_SUCCESS)
         return result;
     if (dptr != NULL)

@@ -1,4 +1,5 @@
-/* The device's primary context: who keeps it, and what is asked about it all the time. */
+#include "guest/primary_context.h"
+
 #include "cuda_api.h"
 #include "guest/context_storage.h"
 #include "guest/export.h"
@@ -106,4 +107,29 @@ VGPU_EXPORT CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flag
     primary.known_changes = changes + 1;
     lock_give(&primary.lock);
     return result;
+}
+
+CUresult primary_context_borrow(bool *borrowed)
+{
+    static struct lock lock;
+    static CUcontext kept;
+    CUcontext current = NULL;
+    *borrowed = false;
+    CUresult result = cuCtxGetCurrent(&current);
+    if (result != CUDA_SUCCESS || current != NULL)
+        return result;
+    lock_take(&lock);
+    if (kept == NULL)
+        result = cuDevicePrimaryCtxRetain(&kept, 0);
+    lock_give(&lock);
+    if (result == CUDA_SUCCESS)
+        result = cuCtxPushCurrent_v2(kept);
+    *borrowed = result == CUDA_SUCCESS;
+    return result;
+}
+
+void primary_context_return(bool borrowed)
+{
+    if (borrowed)
+        cuCtxPopCurrent_v2(NULL);
 }

@@ -18,13 +18,7 @@
 #include <unistd.h>
 
 #define PAGE_BYTES 4096ull
-/* Memory being registered moves into its segment piece by piece, so that a piece is away for microseconds. */
-#define MOVE_BYTES (256ull << 10)
 
-static uint64_t page_floor(uint64_t address)
-{
-    return address & ~(PAGE_BYTES - 1);
-}
 static uint64_t page_ceiling(uint64_t address)
 {
     return (address + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
@@ -158,107 +152,4 @@ VGPU_EXPORT CUresult cuMemHostGetFlags(unsigned int *pFlags, void *p)
     /* Under unified addressing the driver maps all pinned memory and reports it so. */
     *pFlags = range.flags | CU_MEMHOSTALLOC_DEVICEMAP;
     return CUDA_SUCCESS;
-}
-
-/* Whole pages of the program's heap, which hold more than the program's own bytes: an address sanitizer would
- * see its red zones read. */
-__attribute__((no_sanitize_address, noinline)) static void copy_pages(uint64_t *to, const uint64_t *from,
-                                                                      uint64_t bytes)
-{
-    for (uint64_t i = 0; i < bytes / sizeof *to; i++)
-        to[i] = from[i];
-}
-
-/* Puts the segment behind the program's pages without changing what they hold. */
-static bool move_into_segment(int fd, uint64_t address, uint64_t bytes)
-{
-    uint8_t *segment = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (segment == MAP_FAILED)
-        return false;
-    bool done = true;
-    for (uint64_t at = 0; at < bytes && done; at += MOVE_BYTES) {
-        uint64_t part = bytes - at < MOVE_BYTES ? bytes - at : MOVE_BYTES;
-        void *place = (void *)(uintptr_t)(address + at);
-        copy_pages((uint64_t *)(segment + at), place, part);
-        done = mmap(place, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)at) == place;
-    }
-    munmap(segment, bytes);
-    return done;
-}
-
-/* Makes the pages around [address, address + bytes) shared. */
-static CUresult register_shared(uint64_t address, uint64_t bytes, unsigned flags, bool *shared)
-{
-    uint64_t start = page_floor(address), end = page_ceiling(address + bytes);
-    struct request_host_alloc request = {.address = start, .bytes = end - start, .flags = flags};
-    struct reply_host_alloc reply;
-    int fd;
-    CUresult result = host_segment_open(CALL_host_alloc, &request, sizeof request, &reply, &fd);
-    if (result == CUDA_ERROR_ALREADY_MAPPED) { /* the worker has something there: copies only */
-        *shared = false;
-        return CUDA_SUCCESS;
-    }
-    if (result != CUDA_SUCCESS)
-        return result;
-    *shared = move_into_segment(fd, start, end - start);
-    close(fd);
-    if (*shared)
-        return CUDA_SUCCESS;
-    struct request_host_free undo = {.address = start};
-    call_wait(CALL_host_free, &undo, sizeof undo, NULL, 0, NULL, 0);
-    return CUDA_ERROR_OUT_OF_MEMORY;
-}
-
-/* Every page of the range can be read and written by the program: asks the kernel instead of trying. */
-static bool range_is_mapped(uint64_t address, uint64_t bytes)
-{
-    uint64_t start = page_floor(address);
-    return msync((void *)(uintptr_t)start, page_ceiling(address + bytes) - start, MS_ASYNC) == 0;
-}
-
-VGPU_EXPORT CUresult cuMemHostRegister_v2(void *p, size_t bytesize, unsigned int Flags)
-{
-    const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
-                           CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY;
-    uint64_t address = (uintptr_t)p;
-    struct range range = {.address = address, .bytes = bytesize, .kind = RANGE_REGISTERED, .flags = Flags};
-    struct range overlap;
-    CUresult result = context_required();
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (p == NULL || bytesize == 0 || (Flags & ~known) != 0 || address + bytesize < address)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (Flags & (CU_MEMHOSTREGISTER_IOMEMORY | CU_MEMHOSTREGISTER_READ_ONLY))
-        return CUDA_ERROR_NOT_SUPPORTED;
-    if (ranges_find(address, 1, &overlap))
-        return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-    if (!range_is_mapped(address, bytesize))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (connection_shares_memory())
-        result = register_shared(address, bytesize, Flags, &range.shared);
-    range.segment_bytes = page_ceiling(address + bytesize) - page_floor(address);
-    if (result == CUDA_SUCCESS && !ranges_add(&range))
-        result = CUDA_ERROR_OUT_OF_MEMORY;
-    return result;
-}
-
-VGPU_EXPORT CUresult cuMemHostRegister(void *p, size_t bytesize, unsigned int Flags)
-{
-    return cuMemHostRegister_v2(p, bytesize, Flags);
-}
-
-VGPU_EXPORT CUresult cuMemHostUnregister(void *p)
-{
-    CUresult result = context_required();
-    if (result != CUDA_SUCCESS)
-        return result;
-    struct range range;
-    if (p == NULL)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!ranges_remove(RANGE_REGISTERED, (uintptr_t)p, &range))
-        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    if (!range.shared)
-        return CUDA_SUCCESS;
-    struct request_host_free request = {.address = page_floor(range.address)};
-    return call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
 }

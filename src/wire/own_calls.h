@@ -8,8 +8,8 @@
 #include "base/blake2b.h"
 #include "calls_generated.h"
 #include "cuda/cuda_types.h"
-#include "wire/vm_exports.h"
 #include "wire/graph_calls.h"
+#include "wire/vm_exports.h"
 
 #define DEVICE_ATTRIBUTES CU_DEVICE_ATTRIBUTE_MAX
 
@@ -320,6 +320,7 @@ struct request_atomic_capabilities {
 /* Host memory at one address in guest and worker. address 0: anywhere in the arena, for a new
  * allocation; otherwise the guest's own memory at that address becomes shared. A descriptor follows on the
  * connection when the call succeeded and memory is shared. */
+#define SEGMENT_NAME "vgpu-host-memory" /* of its descriptor, as /proc/self/maps shows it */
 struct request_host_alloc {
     uint64_t address;
     uint64_t bytes;

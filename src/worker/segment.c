@@ -10,6 +10,7 @@
 
 #include "base/reservation.h"
 #include "driver_api.h"
+#include "wire/own_calls.h"
 #include "worker/host_memory.h"
 
 #define PAGE_BYTES        4096ull
@@ -184,7 +185,7 @@ CUresult segment_make(uint64_t *address, uint64_t *bytes, unsigned register_flag
     if (!host_memory_spares(*bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
     *bytes = (*bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-    *fd = segment_create_fd("vgpu-host-memory", *bytes);
+    *fd = segment_create_fd(SEGMENT_NAME, *bytes);
     if (*fd < 0)
         return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult result = place(*fd, address, *bytes);
@@ -224,16 +225,30 @@ CUresult segment_drop(uint64_t address)
     return CUDA_SUCCESS;
 }
 
-bool segment_holds(uint64_t address, uint64_t bytes)
+uint64_t segment_part(uint64_t address, uint64_t bytes)
 {
     pthread_mutex_lock(&segments.lock);
     size_t at = first_beyond(address);
-    bool held = at > 0;
-    if (held) {
+    uint64_t part = 0;
+    if (at > 0) {
         const struct segment *segment = &segments.items[at - 1];
         uint64_t into = address - segment->address;
-        held = into < segment->bytes && bytes <= segment->bytes - into;
+        uint64_t left = into < segment->bytes ? segment->bytes - into : 0;
+        part = bytes < left ? bytes : left;
     }
     pthread_mutex_unlock(&segments.lock);
+    return part;
+}
+
+bool segment_holds(uint64_t address, uint64_t bytes)
+{
+    uint64_t part = segment_part(address, bytes > 0 ? bytes : 1);
+    bool held = part > 0;
+    while (held && part < bytes) {
+        address += part;
+        bytes -= part;
+        part = segment_part(address, bytes);
+        held = part > 0;
+    }
     return held;
 }

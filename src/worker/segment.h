@@ -24,8 +24,13 @@ CUresult segment_make(uint64_t *address, uint64_t *bytes, unsigned register_flag
 /* Unregisters, unmaps and forgets the segment that starts at address. */
 CUresult segment_drop(uint64_t address);
 
-/* Whether all of [address, address + bytes) lies in one segment. Host addresses from the guest are used only
- * when it does. */
+/* Whether all of [address, address + bytes) lies in segments. Host addresses from the guest are used only
+ * when it does.
+ */
 bool segment_holds(uint64_t address, uint64_t bytes);
+
+/* How many of the bytes lie in the segment that holds the first one; 0: none does. The driver copies to or
+ * from one segment at a time. */
+uint64_t segment_part(uint64_t address, uint64_t bytes);
 
 #endif

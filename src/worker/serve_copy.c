@@ -155,6 +155,20 @@ CUresult serve_copy_staged_from_device(struct call *call)
     return result;
 }
 
+/* A part of a copy: the host's bytes all in one segment. */
+static CUresult copy_shared_part(const struct request_copy_shared *request, uint64_t at, uint64_t bytes,
+                                 CUstream stream)
+{
+    bool waits = request->synchronous && stream == NULL;
+    void *host = (void *)(uintptr_t)((request->to_device ? request->source : request->destination) + at);
+    CUdeviceptr device = (request->to_device ? request->destination : request->source) + at;
+    if (request->to_device)
+        return waits ? driver.cuMemcpyHtoD_v2(device, host, bytes)
+                     : driver.cuMemcpyHtoDAsync_v2(device, host, bytes, stream);
+    return waits ? driver.cuMemcpyDtoH_v2(host, device, bytes)
+                 : driver.cuMemcpyDtoHAsync_v2(host, device, bytes, stream);
+}
+
 CUresult serve_copy_shared(struct call *call)
 {
     const struct request_copy_shared *request = call->request;
@@ -168,14 +182,14 @@ CUresult serve_copy_shared(struct call *call)
     if (result != CUDA_SUCCESS)
         return result;
     gate_count_bytes(&call->lane->pass, request->bytes);
-    void *memory = (void *)(uintptr_t)host;
-    if (request->synchronous && stream == NULL)
-        return request->to_device ? driver.cuMemcpyHtoD_v2(request->destination, memory, request->bytes)
-                                  : driver.cuMemcpyDtoH_v2(memory, request->source, request->bytes);
-    result = request->to_device
-                 ? driver.cuMemcpyHtoDAsync_v2(request->destination, memory, request->bytes, stream)
-                 : driver.cuMemcpyDtoHAsync_v2(memory, request->source, request->bytes, stream);
-    if (result == CUDA_SUCCESS && request->synchronous)
+    uint64_t at = 0;
+    do {
+        uint64_t part = segment_part(host + at, request->bytes - at);
+        result = part > 0 || request->bytes == 0 ? copy_shared_part(request, at, part, stream)
+                                                 : CUDA_ERROR_INVALID_VALUE;
+        at += part;
+    } while (at < request->bytes && result == CUDA_SUCCESS);
+    if (result == CUDA_SUCCESS && request->synchronous && stream != NULL)
         result = driver.cuStreamSynchronize(stream);
     return result;
 }

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/gpu.h"
 
@@ -151,6 +153,75 @@ static void registered(void)
     free(back);
 }
 
+/* Several ranges in one page, and one across two pages that others use too. */
+static void registered_side_by_side(void)
+{
+    enum { PAGE = 4096 };
+    gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("guest and GPU share no memory here");
+    uint8_t *memory = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t *first = (uint32_t *)(memory + 256), *second = (uint32_t *)(memory + 1024);
+    uint32_t *across = (uint32_t *)(memory + PAGE - 1024), first_number = 9, count = 512, wrong = 0;
+    CUdeviceptr device = 0;
+    CUdeviceptr plain = gpu_allocate(2048);
+    EXPECT(CUDA_SUCCESS, cuMemHostRegister(first, 512, 0));
+    if (cuMemHostRegister(second, 512, 0) != CUDA_SUCCESS ||
+        cuMemHostRegister(across, 2048, 0) != CUDA_SUCCESS) {
+        cuMemHostUnregister(first);
+        cuMemHostUnregister(second);
+        SKIP("this driver registers a page once");
+    }
+    EXPECT(CUDA_SUCCESS, cuMemHostUnregister(first));
+    EXPECT(CUDA_SUCCESS, cuMemHostGetDevicePointer(&device, across, 0));
+    CHECK(device == (uintptr_t)across);
+    gpu_launch(gpu_kernel(ptx_basics, "fill"), count, NULL, ARGUMENTS(&device, &first_number, &count));
+    REQUIRE(cuCtxSynchronize());
+    for (uint32_t i = 0; i < count; i++)
+        wrong += across[i] != first_number + i;
+    CHECK(wrong == 0);
+    EXPECT(CUDA_SUCCESS, cuMemcpyHtoDAsync(plain, across, 2048, NULL));
+    REQUIRE(cuStreamSynchronize(NULL));
+    memset(across, 0, 2048);
+    EXPECT(CUDA_SUCCESS, cuMemcpyDtoHAsync(across, plain, 2048, NULL));
+    REQUIRE(cuStreamSynchronize(NULL));
+    CHECK(across[0] == 9 && across[511] == 9 + 511);
+    EXPECT(CUDA_SUCCESS, cuMemHostUnregister(second));
+    EXPECT(CUDA_SUCCESS, cuMemHostUnregister(across));
+    EXPECT(CUDA_SUCCESS, cuMemHostRegister(first, 512, 0));
+    EXPECT(CUDA_SUCCESS, cuMemHostUnregister(first));
+    CHECK(across[511] == 9 + 511);
+    REQUIRE(cuMemFree(plain));
+    munmap(memory, 4 * PAGE);
+}
+
+/* Memory that the program shares with another process stays shared. */
+static void registered_shared_memory(void)
+{
+    enum { BYTES = 65536 };
+    CUdeviceptr device = gpu_use() == 0 ? gpu_allocate(BYTES) : 0;
+    uint8_t *shared = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    fill_pattern(shared, BYTES, 5);
+    EXPECT(CUDA_SUCCESS, cuMemHostRegister(shared, BYTES, 0));
+    EXPECT(CUDA_SUCCESS, cuMemcpyHtoD(device, shared, BYTES));
+    pid_t child = fork();
+    if (child == 0) {
+        shared[7] = 42;
+        _exit(0);
+    }
+    CHECK(waitpid(child, NULL, 0) == child && shared[7] == 42);
+    uint64_t sum = checksum(shared, BYTES);
+    EXPECT(CUDA_SUCCESS, cuMemcpyHtoDAsync(device, shared, BYTES, NULL));
+    REQUIRE(cuStreamSynchronize(NULL));
+    memset(shared, 0, BYTES);
+    EXPECT(CUDA_SUCCESS, cuMemcpyDtoHAsync(shared, device, BYTES, NULL));
+    REQUIRE(cuStreamSynchronize(NULL));
+    CHECK(checksum(shared, BYTES) == sum);
+    EXPECT(CUDA_SUCCESS, cuMemHostUnregister(shared));
+    REQUIRE(cuMemFree(device));
+    munmap(shared, BYTES);
+}
+
 static void refused(void)
 {
     int on_stack;
@@ -196,6 +267,8 @@ static const struct test_case cases[] = {
     CASE(kernels_on_allocated),
     CASE(kernels_on_registered),
     CASE(registered),
+    CASE(registered_side_by_side),
+    CASE(registered_shared_memory),
     CASE(refused),
     CASE(many_blocks),
 };

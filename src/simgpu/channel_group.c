@@ -45,6 +45,13 @@ struct rm_alloc {
     uint32_t bytes, flags, status, padding;
 };
 
+/* What a group is made from: the real driver's part, and which process of which GPU it is. */
+struct group_parameters {
+    uint32_t error_object, ecc_object, address_space, engine;
+    struct shared_slot *slot;
+};
+#define ENGINE_GR 1u
+
 static struct {
     pthread_mutex_t lock;
     int fd; /* stands for /dev/nvidiactl; 0: not opened yet */
@@ -74,7 +81,7 @@ static void allocate(struct rm_alloc *call)
             continue;
         manager.groups[i].object = call->object;
         manager.groups[i].slice_us = FIRST_SLICE_US;
-        manager.groups[i].slot = (struct shared_slot *)(uintptr_t)call->parameters;
+        manager.groups[i].slot = ((const struct group_parameters *)(uintptr_t)call->parameters)->slot;
         call->status = STATUS_OK;
         return;
     }
@@ -158,8 +165,11 @@ uint32_t channel_group_make(struct shared_slot *slot)
     pthread_mutex_lock(&manager.lock);
     uint32_t group = 0x5c000000u + ++manager.last;
     pthread_mutex_unlock(&manager.lock);
-    struct rm_alloc alloc = {
-        .client = CLIENT, .object = group, .class = CLASS_CHANNEL_GROUP, .parameters = (uintptr_t)slot};
+    const struct group_parameters parameters = {.engine = ENGINE_GR, .slot = slot};
+    struct rm_alloc alloc = {.client = CLIENT,
+                             .object = group,
+                             .class = CLASS_CHANNEL_GROUP,
+                             .parameters = (uintptr_t)&parameters};
     if (fd <= 0 || ioctl(fd, RM_ALLOC, &alloc) != 0 || alloc.status != STATUS_OK)
         return 0;
     uint64_t slice_us = DRIVERS_SLICE_US;

@@ -72,6 +72,14 @@ _Static_assert(sizeof(struct rm_alloc) == 48 && offsetof(struct rm_alloc, with_r
                    offsetof(struct rm_alloc, plain.status) == 28,
                "the resource manager's layout");
 
+/* What a channel group is made from (NV_CHANNEL_GROUP_ALLOCATION_PARAMETERS), as far as it matters; and the
+ * engines that run kernels (class/cl2080.h): the others copy. */
+struct rm_group {
+    uint32_t error_object, ecc_object, address_space, engine;
+};
+#define ENGINE_FIRST_GR 1u
+#define ENGINE_LAST_GR  8u
+
 static int (*onward)(int fd, unsigned long request, ...);
 
 void driver_ioctl_follow(void *library)
@@ -103,8 +111,10 @@ static void look_at_allocation(int fd, const struct rm_alloc *allocation, size_t
     if (bytes < offsetof(struct rm_alloc, with_rights) + 8 || allocation->class != CLASS_CHANNEL_GROUP)
         return;
     uint32_t status = bytes >= sizeof *allocation ? allocation->with_rights.status : allocation->plain.status;
+    const struct rm_group *group = (const struct rm_group *)(uintptr_t)allocation->parameters;
+    bool computes = group == NULL || (group->engine >= ENGINE_FIRST_GR && group->engine <= ENGINE_LAST_GR);
     if (status == 0)
-        time_slice_group_made(fd, allocation->client, allocation->object);
+        time_slice_group_made(fd, allocation->client, allocation->object, computes);
 }
 
 static void look_at_control(const struct rm_control *control, size_t bytes)

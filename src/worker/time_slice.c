@@ -28,8 +28,9 @@
 struct group {
     int fd; /* the driver's own, by which it made the group */
     uint32_t client, object;
+    bool computes;       /* it runs kernels; others copy */
     uint64_t drivers_us; /* the slice that the driver gave it */
-    enum grant_slice slice;
+    uint64_t set_us;     /* the one that it has */
 };
 
 static struct {
@@ -57,6 +58,38 @@ static void found_out(bool follows)
         slices.tell(follows);
 }
 
+static unsigned computing(void)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < slices.count; i++)
+        count += slices.groups[i].computes;
+    return count;
+}
+
+/* Under the lock. The groups of a context that was freed with what stood above it are not ours any more. */
+static void forget_freed(void)
+{
+    for (size_t i = 0; i < slices.count; i++) {
+        const struct group *group = &slices.groups[i];
+        uint64_t us;
+        if (driver_control(group->fd, group->client, group->object, GROUP_GET_TIMESLICE, &us, sizeof us) != 0)
+            slices.groups[i--] = slices.groups[--slices.count];
+    }
+}
+
+/* Under the lock. Several contexts of this process beside each other: with the shortest slices they would
+ * only change places, and with the longest keep each other waiting. */
+static enum grant_slice bearable(enum grant_slice slice)
+{
+    if (computing() > 1)
+        forget_freed();
+    if (computing() < 2)
+        return slice;
+    return slice == GRANT_SLICE_SHORT  ? GRANT_SLICE_BRIEF
+           : slice == GRANT_SLICE_LONG ? GRANT_SLICE_EQUAL
+                                       : slice;
+}
+
 static uint64_t slice_us(const struct group *group, enum grant_slice slice)
 {
     switch (slice) {
@@ -73,30 +106,49 @@ static uint64_t slice_us(const struct group *group, enum grant_slice slice)
 }
 
 /* Under the lock. */
-static bool group_set(struct group *group, enum grant_slice slice)
+static bool group_set(struct group *group, uint64_t us)
 {
-    uint64_t us = slice_us(group, slice);
     uint32_t status =
         driver_control(group->fd, group->client, group->object, DRIVER_SET_TIMESLICE, &us, sizeof us);
     if (status == 0)
-        group->slice = slice;
+        group->set_us = us;
     else
         log_debug("the time slice of a channel group cannot be set: %#x", status);
     return status == 0;
 }
 
-void time_slice_group_made(int fd, uint32_t client, uint32_t object)
+/* Under the lock: gives all groups the slice that they should have. Who refuses is forgotten, as long as
+ * others obey. */
+static void set_all(void)
 {
-    struct group group = {.fd = fd, .client = client, .object = object};
+    enum grant_slice slice = bearable(slices.slice);
+    size_t had = slices.count;
+    for (size_t i = 0; i < slices.count; i++) {
+        struct group *group = &slices.groups[i];
+        uint64_t us = slice_us(group, slice);
+        if (group->set_us != us && !group_set(group, us))
+            slices.groups[i--] = slices.groups[--slices.count];
+    }
+    if (had > 0 && slices.count == 0)
+        found_out(false);
+}
+
+void time_slice_group_made(int fd, uint32_t client, uint32_t object, bool computes)
+{
     uint64_t us = 0;
     pthread_mutex_lock(&slices.lock);
     bool could = !slices.known || slices.follows;
     if (could && slices.count < GROUPS_MAX &&
         driver_control(fd, client, object, GROUP_GET_TIMESLICE, &us, sizeof us) == 0) {
-        group.drivers_us = us;
-        could = group_set(&group, slices.slice);
-        if (could)
-            slices.groups[slices.count++] = group;
+        slices.groups[slices.count++] = (struct group){.fd = fd,
+                                                       .client = client,
+                                                       .object = object,
+                                                       .computes = computes,
+                                                       .drivers_us = us,
+                                                       .set_us = us};
+        size_t had = slices.count;
+        set_all();
+        could = slices.count == had;
     } else {
         could = false;
     }
@@ -113,23 +165,7 @@ void time_slice_object_gone(uint32_t client, uint32_t object)
         if (group->client == client && (group->object == object || object == client))
             slices.groups[i--] = slices.groups[--slices.count];
     }
-    pthread_mutex_unlock(&slices.lock);
-}
-
-/* The groups of a context that was freed with what stood above it are not ours any more: who refuses is
- * forgotten, as long as others obey. */
-static void set_all(enum grant_slice slice)
-{
-    pthread_mutex_lock(&slices.lock);
-    slices.slice = slice;
-    size_t had = slices.count;
-    for (size_t i = 0; i < slices.count; i++) {
-        struct group *group = &slices.groups[i];
-        if (group->slice != slice && !group_set(group, slice))
-            slices.groups[i--] = slices.groups[--slices.count];
-    }
-    if (had > 0 && slices.count == 0)
-        found_out(false);
+    set_all();
     pthread_mutex_unlock(&slices.lock);
 }
 
@@ -139,10 +175,10 @@ void time_slice_was_set(uint32_t client, uint32_t object, uint64_t us)
     for (size_t i = 0; i < slices.count; i++) {
         struct group *group = &slices.groups[i];
         if (group->client == client && group->object == object) {
-            group->drivers_us = us;
-            group_set(group, group->slice);
+            group->drivers_us = group->set_us = us;
         }
     }
+    set_all();
     pthread_mutex_unlock(&slices.lock);
 }
 
@@ -152,8 +188,12 @@ static void *follow(void *unused)
     for (;;) {
         uint32_t word = atomic_load_explicit(&slices.page->word, memory_order_acquire);
         enum grant_slice slice = grant_word_slice(word);
-        if (grant_word_state(word) != GRANT_NONE && slice != slices.slice)
-            set_all(slice);
+        if (grant_word_state(word) != GRANT_NONE && slice != slices.slice) {
+            pthread_mutex_lock(&slices.lock);
+            slices.slice = slice;
+            set_all();
+            pthread_mutex_unlock(&slices.lock);
+        }
         /* What the other thread waits for is counted meanwhile. */
         bool waits = grant_word_state(word) == GRANT_CONTENDED || grant_word_state(word) == GRANT_REVOKED;
         if (waits)

@@ -18,7 +18,7 @@ bool time_slice_open(struct grant_page *page, void (*tell)(bool follows));
 
 /* driver_ioctl.c: the driver has made a channel group; has set the slice of one, as it does when it has made
  * a context; it is about to free an object, which may be one. */
-void time_slice_group_made(int fd, uint32_t client, uint32_t object);
+void time_slice_group_made(int fd, uint32_t client, uint32_t object, bool computes);
 void time_slice_was_set(uint32_t client, uint32_t object, uint64_t us);
 void time_slice_object_gone(uint32_t client, uint32_t object);
 

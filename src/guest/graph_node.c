@@ -282,13 +282,17 @@ CUresult node_set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams *p
 CUresult node_get(CUgraphNode node, CUgraphNodeType type, struct graph_node_params *params,
                   const uint8_t **tail)
 {
-    struct request_graph_node_get request = {.node = (uintptr_t)node, .type = type};
+    bool is_kernel = type == CU_GRAPH_NODE_TYPE_KERNEL;
+    struct request_graph_node_get request = {
+        .node = (uintptr_t)node, .function = is_kernel ? handle_reserve(HANDLE_FUNCTION) : 0, .type = type};
     struct message message;
     CUresult result = message_begin(&message, CALL_graph_node_get, sizeof request);
-    if (result != CUDA_SUCCESS)
-        return result;
-    memcpy(message.body, &request, sizeof request);
-    result = message_wait(&message, params, sizeof *params);
+    if (result == CUDA_SUCCESS) {
+        memcpy(message.body, &request, sizeof request);
+        result = message_wait(&message, params, sizeof *params);
+    }
+    if (is_kernel)
+        handle_settle(request.function, result == CUDA_SUCCESS ? params->kernel.function : 0);
     if (result != CUDA_SUCCESS)
         return result;
     size_t bytes;

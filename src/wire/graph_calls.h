@@ -82,6 +82,7 @@ struct request_graph_node_set {
 /* Reply: graph_node_params and its tail. */
 struct request_graph_node_get {
     uint64_t node;
+    uint64_t function; /* of a kernel node: a name for its function, should it have none */
     uint32_t type;
     uint32_t reserved;
 };

@@ -28,8 +28,9 @@ CUresult node_params_read(struct node_params *params, const struct graph_node_pa
                           const uint8_t *tail, uint32_t tail_bytes);
 void node_params_end(struct node_params *params);
 
-/* Appends a node's parameters to the reply, under graph_lock(). */
-CUresult node_params_reply(struct call *call, CUgraphNode node, uint32_t type);
+/* Appends a node's parameters to the reply, under graph_lock(). function_name: for a kernel node's function,
+ * should it have none; of its kind, and free. */
+CUresult node_params_reply(struct call *call, CUgraphNode node, uint32_t type, uint64_t function_name);
 
 /* Waiting for or writing words of memory: what may not go to the driver is refused. */
 CUresult batch_check(const CUstreamBatchMemOpParams *operations, uint32_t count);

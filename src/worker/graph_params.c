@@ -47,7 +47,39 @@ static void copy_buffer(uint8_t *bytes, uint32_t used, const CUDA_KERNEL_NODE_PA
         memcpy(bytes, buffer, size < used ? size : used);
 }
 
-static CUresult reply_kernel(struct call *call, CUgraphNode node, struct graph_node_params *wire)
+/* Looks for the library's kernel that a function is the instance of. */
+struct instance {
+    CUfunction function;
+    const char *name;
+    CUkernel kernel;
+};
+
+static void compare_kernel(void *kernel, void *user)
+{
+    struct instance *instance = user;
+    const char *name = NULL;
+    CUfunction function = NULL;
+    if (instance->kernel == NULL && driver.cuKernelGetName(&name, kernel) == CUDA_SUCCESS && name != NULL &&
+        strcmp(name, instance->name) == 0 && driver.cuKernelGetFunction(&function, kernel) == CUDA_SUCCESS &&
+        function == instance->function)
+        instance->kernel = kernel;
+}
+
+/* A function that the program never asked for: it launched the kernel. It goes with the kernel. */
+static uint64_t name_instance(CUfunction function, uint64_t name)
+{
+    struct instance instance = {.function = function};
+    if (driver.cuFuncGetName == NULL || driver.cuKernelGetName == NULL ||
+        driver.cuKernelGetFunction == NULL ||
+        driver.cuFuncGetName(&instance.name, function) != CUDA_SUCCESS || instance.name == NULL)
+        return 0;
+    handle_each(HANDLE_KERNEL, compare_kernel, &instance);
+    uint64_t kernel = instance.kernel != NULL ? handle_known(HANDLE_KERNEL, instance.kernel) : 0;
+    return kernel != 0 ? call_name(HANDLE_FUNCTION, name, function, kernel) : 0;
+}
+
+static CUresult reply_kernel(struct call *call, CUgraphNode node, struct graph_node_params *wire,
+                             uint64_t name)
 {
     CUDA_KERNEL_NODE_PARAMS kernel = {0};
     CUresult result = driver.cuGraphKernelNodeGetParams_v2(node, &kernel);
@@ -58,6 +90,10 @@ static CUresult reply_kernel(struct call *call, CUgraphNode node, struct graph_n
     if (wire->kernel.function == 0 && kernel.kern != NULL) {
         function = kernel.kern;
         wire->kernel.function = handle_known(HANDLE_KERNEL, function);
+    }
+    if (wire->kernel.function == 0 && kernel.func != NULL) {
+        function = kernel.func;
+        wire->kernel.function = name_instance(kernel.func, name);
     }
     if (wire->kernel.function == 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -145,13 +181,13 @@ static CUresult read_plain(CUgraphNode node, struct graph_node_params *wire)
     }
 }
 
-CUresult node_params_reply(struct call *call, CUgraphNode node, uint32_t type)
+CUresult node_params_reply(struct call *call, CUgraphNode node, uint32_t type, uint64_t function_name)
 {
     struct graph_node_params wire;
     memset(&wire, 0, sizeof wire);
     wire.type = type;
     if (type == CU_GRAPH_NODE_TYPE_KERNEL)
-        return reply_kernel(call, node, &wire);
+        return reply_kernel(call, node, &wire, function_name);
     if (type == CU_GRAPH_NODE_TYPE_MEM_ALLOC)
         return reply_alloc(call, node, &wire);
     if (type == CU_GRAPH_NODE_TYPE_BATCH_MEM_OP)

@@ -176,9 +176,12 @@ CUresult serve_graph_node_get(struct call *call)
 {
     const struct request_graph_node_get *request = call->request;
     void *node;
+    if (request->type == CU_GRAPH_NODE_TYPE_KERNEL &&
+        handle_check_name(HANDLE_FUNCTION, request->function) != CUDA_SUCCESS)
+        return CUDA_ERROR_INVALID_VALUE;
     graph_lock();
     CUresult result = look(HANDLE_GRAPH_NODE, request->node, &node)
-                          ? node_params_reply(call, node, request->type)
+                          ? node_params_reply(call, node, request->type, request->function)
                           : CUDA_ERROR_INVALID_VALUE;
     graph_unlock();
     return result;

@@ -432,6 +432,49 @@ static void external_events(void)
     REQUIRE(cuMemFree(words));
 }
 
+/* A library's kernel, launched without ever asking for its function. */
+static void kernel_of_a_library(void)
+{
+    CUlibrary library;
+    CUkernel kernel;
+    CUgraph graph;
+    CUgraphNode node;
+    size_t count = 1;
+    uint32_t factor = 6, term = 2, elements = COUNT;
+    CUDA_KERNEL_NODE_PARAMS params;
+    gpu_use();
+    CUdeviceptr words = gpu_allocate(COUNT * 4);
+    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
+    REQUIRE(cuLibraryLoadData(&library, ptx_basics, NULL, NULL, 0, NULL, NULL, 0));
+    REQUIRE(cuLibraryGetKernel(&kernel, library, "affine"));
+    REQUIRE(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+    REQUIRE(cuMemsetD32Async(words, 1, COUNT, stream));
+    gpu_launch((CUfunction)(void *)kernel, COUNT, stream, ARGUMENTS(&words, &factor, &term, &elements));
+    REQUIRE(cuStreamEndCapture(stream, &graph));
+    CUgraphNode nodes[2];
+    count = 2;
+    REQUIRE(cuGraphGetNodes(graph, nodes, &count));
+    CUgraphNodeType type;
+    REQUIRE(cuGraphNodeGetType(nodes[0], &type));
+    node = nodes[type == CU_GRAPH_NODE_TYPE_KERNEL ? 0 : 1];
+    EXPECT(CUDA_SUCCESS, cuGraphKernelNodeGetParams(node, &params));
+    say("factor %u term %u, %s", *(uint32_t *)params.kernelParams[1], *(uint32_t *)params.kernelParams[2],
+        params.func   ? "a function"
+        : params.kern ? "a kernel"
+                      : "nothing");
+    term = 5;
+    params.kernelParams[2] = &term;
+    EXPECT(CUDA_SUCCESS, cuGraphKernelNodeSetParams(node, &params));
+    CUgraphExec exec = executable(graph);
+    REQUIRE(cuGraphLaunch(exec, stream));
+    REQUIRE(cuStreamSynchronize(stream));
+    say("%u", first_word(words));
+    REQUIRE(cuGraphExecDestroy(exec));
+    REQUIRE(cuLibraryUnload(library));
+    REQUIRE(cuStreamDestroy(stream));
+    REQUIRE(cuMemFree(words));
+}
+
 /* A graph is no work that could be captured. */
 static void graph_in_graph(void)
 {
@@ -551,10 +594,10 @@ static void beside_others(void)
 }
 
 static const struct test_case cases[] = {
-    CASE(replay),        CASE(asking),          CASE(fork_and_join),   CASE(wrong_ends),
-    CASE(forbidden),     CASE(legacy_stream),   CASE(modes),           CASE(merge),
-    CASE(allocations),   CASE(into_a_graph),    CASE(external_events), CASE(graph_in_graph),
-    CASE(pinned_copies), CASE(pageable_copies), CASE(beside_others),
+    CASE(replay),         CASE(asking),        CASE(fork_and_join),   CASE(wrong_ends),
+    CASE(forbidden),      CASE(legacy_stream), CASE(modes),           CASE(merge),
+    CASE(allocations),    CASE(into_a_graph),  CASE(external_events), CASE(kernel_of_a_library),
+    CASE(graph_in_graph), CASE(pinned_copies), CASE(pageable_copies), CASE(beside_others),
 };
 
 int main(int argc, char **argv)

@@ -158,7 +158,8 @@ enum vgpu_status vgpu_remove_pool(struct vgpu *handle, char pool, struct vgpu_er
  * then. VGPU_ERR_NOT_FOUND: no such pool. VGPU_ERR_USAGE: a value is out of its range. */
 enum vgpu_status vgpu_set_pool_limits(struct vgpu *handle, char pool, const struct vgpu_limits *change,
                                       struct vgpu_limits *updated, struct vgpu_error *err);
-/* What counts where nothing is set: vgpu.conf, or built in. All are set. */
+/* What counts where nothing is set, as the daemon that runs has been told; where none runs: vgpu.conf, or
+ * built in. All are set. */
 enum vgpu_status vgpu_get_default_limits(struct vgpu *handle, struct vgpu_limits *defaults,
                                          struct vgpu_error *err);
 /* What counts for a VM (vm NULL: for its pool) in the pool with these limits (NULL: none set). sources may be

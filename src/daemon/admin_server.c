@@ -133,6 +133,8 @@ static void request_answer(struct admin_client *client, const char *line, size_t
         answer_send(client, error_line("usage", "the request is no JSON object with an \"op\""));
     } else if (strcmp(op, ADMIN_OP_STATE) == 0) {
         answer_send(client, server->options.state(server->options.context));
+    } else if (strcmp(op, ADMIN_OP_LIMITS) == 0) {
+        answer_send(client, server->options.limits(server->options.context));
     } else if (strcmp(op, ADMIN_OP_RELOAD) == 0) {
         client->reload_ticket = server->options.reload(server->options.context);
     } else {

@@ -12,6 +12,8 @@ struct admin_server;
 struct admin_server_options {
     /* op "state": a line from malloc with its '\n', NULL when out of memory. */
     char *(*state)(void *context);
+    /* op "limits": likewise. */
+    char *(*limits)(void *context);
     /* op "reload": begins it; admin_server_reloaded says when it is done. */
     uint64_t (*reload)(void *context);
     void *context;

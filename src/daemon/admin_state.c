@@ -1,5 +1,6 @@
 #include "daemon/admin_state.h"
 
+#include "base/limit.h"
 #include "daemon/metrics.h"
 #include "daemon/seat.h"
 #include "daemon/worker.h"
@@ -161,6 +162,21 @@ static json_t *gpu_with_metrics(json_t *object, const struct gpu *gpu)
     return object;
 }
 
+/* The object as a line, from malloc; takes the reference. NULL when out of memory. */
+static char *make_line(json_t *object)
+{
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    size_t bytes = text ? strlen(text) : 0;
+    char *line = text ? realloc(text, bytes + 2) : NULL;
+    if (!line) {
+        free(text);
+        return NULL;
+    }
+    memcpy(line + bytes, "\n", 2);
+    return line;
+}
+
 char *admin_state_line(const struct admin_state_source *source)
 {
     uint64_t now_us = schedule_now_us();
@@ -179,14 +195,14 @@ char *admin_state_line(const struct admin_state_source *source)
         json_pack("{s:b, s:{s:s, s:I, s:I, s:s}, s:o, s:o}", "ok", 1, "daemon", "version", VGPU_VERSION,
                   "pid", (json_int_t)getpid(), "uptime_us", (json_int_t)(now_us - source->started_us),
                   "driver", source->driver, "gpus", gpus, "vms", vms);
-    char *text = state ? json_dumps(state, JSON_COMPACT) : NULL;
-    json_decref(state);
-    size_t bytes = text ? strlen(text) : 0;
-    char *line = text ? realloc(text, bytes + 2) : NULL;
-    if (!line) {
-        free(text);
-        return NULL;
-    }
-    memcpy(line + bytes, "\n", 2);
-    return line;
+    return make_line(state);
+}
+
+char *admin_limits_line(const struct vgpu_limits *limits)
+{
+    json_t *object = json_object();
+    for (int limit = 0; limit < VGPU_LIMIT_COUNT; limit++)
+        json_object_set_new(object, limit_describe((enum vgpu_limit)limit)->member,
+                            json_integer(limits->values[limit]));
+    return make_line(json_pack("{s:b, s:o}", "ok", 1, "limits", object));
 }

@@ -14,5 +14,7 @@ struct admin_state_source {
 
 /* One line from malloc, ended by '\n'; NULL when out of memory. */
 char *admin_state_line(const struct admin_state_source *source);
+/* The answer to "limits", likewise. */
+char *admin_limits_line(const struct vgpu_limits *limits);
 
 #endif

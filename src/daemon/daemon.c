@@ -187,6 +187,12 @@ static char *on_admin_state(void *context)
     return admin_state_line(&source);
 }
 
+static char *on_admin_limits(void *context)
+{
+    const struct daemon *daemon = context;
+    return admin_limits_line(&daemon->host.defaults);
+}
+
 static uint64_t on_admin_reload(void *context)
 {
     struct daemon *daemon = context;
@@ -451,7 +457,7 @@ static enum vgpu_status admin_open(struct daemon *daemon, int fd, const char *pa
 {
     const struct socket_access access = {.mode = 0660, .uid = (uid_t)-1, .gid = (gid_t)-1};
     const struct admin_server_options options = {
-        .state = on_admin_state, .reload = on_admin_reload, .context = daemon};
+        .state = on_admin_state, .limits = on_admin_limits, .reload = on_admin_reload, .context = daemon};
     bool inherited = fd >= 0;
     enum vgpu_status status = inherited ? VGPU_OK : socket_listen_unix(path, &access, &fd, err);
     if (status != VGPU_OK)

@@ -30,6 +30,10 @@
  * "ended_grants", "ended_hold_us", and wait_ and hold_ as of VMs. gpus: the GPUs that the daemon serves. vms:
  * registered VMs that have had a guest process since it started.
  *
+ * op "limits": what counts for VMs and pools that have no limits of their own, as the daemon's settings say.
+ *   {"ok": true, "limits": {"weight": 1, "time_limit_us": 0, ...}}     all of them, by the members of
+ * base/limit.h
+ *
  * op "reload": read the configuration database now. Answered when it acts: sockets of new VMs are there,
  *   those of removed ones are gone, assignments hold.
  *   {"ok": true} */
@@ -43,6 +47,7 @@
 #define ADMIN_ANSWER_MAX_BYTES  (64u << 20)
 
 #define ADMIN_OP_STATE  "state"
+#define ADMIN_OP_LIMITS "limits"
 #define ADMIN_OP_RELOAD "reload"
 
 #endif

@@ -2,10 +2,15 @@
 #include "base/limit.h"
 
 #include "base/error.h"
+#include "libvgpu/admin_client.h"
+#include "libvgpu/admin_protocol.h"
 #include "libvgpu/handle.h"
 #include "libvgpu/vm_limits.h"
 
 #include <string.h>
+
+/* For what the daemon's settings say. */
+#define ASK_TIMEOUT_MS 1000
 
 _Static_assert(VGPU_LIMIT_TEXT_BYTES == LIMIT_TEXT_BYTES, "one size of text");
 
@@ -106,10 +111,26 @@ enum vgpu_status vgpu_set_pool_limits(struct vgpu *handle, char pool, const stru
     return handle_changed(handle, store_set_pool_limits(handle->store, pool, change, updated, err));
 }
 
+/* False: no daemon, or one that does not tell all of them. */
+static bool ask_daemon(struct vgpu *handle, struct vgpu_limits *defaults)
+{
+    static const uint32_t all = (1u << VGPU_LIMIT_COUNT) - 1;
+    struct vgpu_limits told = {.set = 0};
+    json_t *answer = NULL;
+    if (admin_client_ask(vgpu_run_dir(handle), ADMIN_OP_LIMITS, ASK_TIMEOUT_MS, &answer, NULL) != VGPU_OK)
+        return false;
+    bool good = limits_from_document(json_object_get(answer, "limits"), true, &told, NULL) == VGPU_OK &&
+                told.set == all;
+    json_decref(answer);
+    if (good)
+        *defaults = told;
+    return good;
+}
+
 enum vgpu_status vgpu_get_default_limits(struct vgpu *handle, struct vgpu_limits *defaults,
                                          struct vgpu_error *err)
 {
-    return limits_default(handle->settings, defaults, err);
+    return ask_daemon(handle, defaults) ? VGPU_OK : limits_default(handle->settings, defaults, err);
 }
 
 void vgpu_effective_limits(const struct vgpu_limits *defaults, const struct vgpu_limits *pool,

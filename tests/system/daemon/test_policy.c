@@ -97,6 +97,22 @@ static void limits_reach_workers_while_they_run(void **state)
     close(guest);
 }
 
+/* Of the daemon that runs, and not of the file that whoever asks would read. */
+static void the_daemon_tells_its_own_defaults(void **state)
+{
+    struct fixture *fixture = *state;
+    struct vgpu_limits defaults;
+    fixture->options[0] = "--memory-limit=1G";
+    fixture->options[1] = "--ageing=0";
+    assert_int_equal(vgpu_get_default_limits(fixture->vgpu, &defaults, NULL), VGPU_OK);
+    assert_int_equal(defaults.values[VGPU_LIMIT_MEMORY], 0);
+    daemon_start(fixture);
+    assert_int_equal(vgpu_get_default_limits(fixture->vgpu, &defaults, NULL), VGPU_OK);
+    assert_int_equal(defaults.values[VGPU_LIMIT_MEMORY], 1 << 30);
+    assert_int_equal(defaults.values[VGPU_LIMIT_AGEING], 0);
+    assert_int_equal(defaults.values[VGPU_LIMIT_PROCESSES], 64);
+}
+
 static void the_number_of_processes_changes_at_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -272,6 +288,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(limits_reach_workers_while_they_run),
+        TEST(the_daemon_tells_its_own_defaults),
         TEST(the_number_of_processes_changes_at_once),
         TEST(quarantine_ends_and_refuses_until_release),
         TEST(faults_lead_into_quarantine),

@@ -91,6 +91,7 @@ static void completion_events(void)
         SKIP("needs compute capability 9.0");
     CUdeviceptr counter = gpu_allocate(sizeof seen);
     REQUIRE(cuMemsetD32(counter, 0, 1));
+    REQUIRE(cuCtxSynchronize());
     REQUIRE(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
     REQUIRE(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     REQUIRE(cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));

@@ -215,6 +215,13 @@ static const struct {
     AT(cuStreamWaitValue64_v2, addr),
     AT(cuStreamWriteValue32_v2, addr),
     AT(cuStreamWriteValue64_v2, addr),
+    AT(pointer_set_attribute, pointer),
+    AT(export_object, object),
+    AT(cuMemGetAccess, ptr),
+    AT(memory_set_access, object),
+    AT(cuMemUnmap, ptr),
+    AT(cuMemAddressFree, ptr),
+    AT(cuIpcCloseMemHandle, dptr),
     {CALL_launch, NONE},
     {CALL_stream_batch, NONE}, /* nodes_and_batches_take_none_either */
     {CALL_host_function, NONE},
@@ -231,6 +238,23 @@ static const struct {
     {CALL_cuCtxWaitEvent, NONE},
 };
 #define ADDRESS_COUNT (sizeof addresses / sizeof addresses[0])
+
+/* What a request needs besides the address to be looked at. */
+static void fill_in(unsigned call, void *request)
+{
+    struct request_pointer_set_attribute *attribute = request;
+    struct request_export_object *exported = request;
+    struct request_cuMemGetAccess *access = request;
+    uint64_t *words = request;
+    if (call == CALL_pointer_set_attribute)
+        attribute->attribute = CU_POINTER_ATTRIBUTE_SYNC_MEMOPS;
+    else if (call == CALL_export_object)
+        exported->kind = EXPORT_MEMORY;
+    else if (call == CALL_cuMemGetAccess)
+        access->location.type = CU_MEM_LOCATION_TYPE_DEVICE;
+    else if (call == CALL_memory_set_access || call == CALL_cuMemUnmap || call == CALL_cuMemAddressFree)
+        words[1] = 4096; /* bytes */
+}
 
 static void no_call_takes_an_address_of_the_workers(void **state)
 {
@@ -258,6 +282,8 @@ static void no_call_takes_an_address_of_the_workers(void **state)
                                         .Depth = 1};
         } else if (addresses[i].call == CALL_copy_staged_to_device) {
             ((struct request_copy_staged_to_device *)request)->slot = lane.staging_queued;
+        } else {
+            fill_in(addresses[i].call, request);
         }
         memcpy((uint8_t *)request + addresses[i].offset, &(uint64_t){(uintptr_t)target}, 8);
         reached = 0;

@@ -9,20 +9,23 @@
 #include "guest/connection.h"
 #include "guest/stream.h"
 
-/* How long a waiting thread looks before it sleeps: long enough for most kernels that somebody waits for, as
- * the real driver's default waiting looks for ever (to be woken up takes up to a tenth of a millisecond in a
- * virtual machine); short where cores are few and the worker needs this one. */
-#define SPIN_NS           3000000u
-#define SPIN_FEW_CORES_NS 10000u
-#define FEW_CORES         4
-#define SLEEP_NS          100000000u /* then it looks whether the worker still lives */
+/* How long a waiting thread looks before it sleeps. The real driver looks until the GPU is done; to be woken
+ * costs 50 us and more in a virtual machine, which only a long wait should pay. Less where cores are few, and
+ * the worker may need this one. */
+#define SPIN_NS            5000000u
+#define SPIN_SOME_CORES_NS 200000u
+#define SPIN_FEW_CORES_NS  10000u
+#define MANY_CORES         8
+#define FEW_CORES          4
+#define SLEEP_NS           100000000u /* then it looks whether the worker still lives */
 
 static uint64_t spin_ns(void)
 {
     static _Atomic uint64_t chosen;
     uint64_t value = atomic_load_explicit(&chosen, memory_order_relaxed);
     if (value == 0) {
-        value = sysconf(_SC_NPROCESSORS_ONLN) >= FEW_CORES ? SPIN_NS : SPIN_FEW_CORES_NS;
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        value = cores >= MANY_CORES ? SPIN_NS : cores >= FEW_CORES ? SPIN_SOME_CORES_NS : SPIN_FEW_CORES_NS;
         atomic_store_explicit(&chosen, value, memory_order_relaxed);
     }
     return value;

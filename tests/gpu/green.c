@@ -32,7 +32,7 @@ static void contexts(void)
 {
     CUdevResource all, part[1], told;
     CUdevResourceDesc description;
-    CUgreenCtx green;
+    CUgreenCtx green, of_stream = NULL;
     CUcontext context, before;
     CUstream stream;
     CUevent event;
@@ -49,6 +49,10 @@ static void contexts(void)
     CHECK(told.sm.smCount == part[0].sm.smCount);
     NOTE(cuGreenCtxGetId(green, &id));
     EXPECT(CUDA_SUCCESS, cuGreenCtxStreamCreate(&stream, green, CU_STREAM_NON_BLOCKING, 0));
+    EXPECT(CUDA_SUCCESS, cuStreamGetGreenCtx(stream, &of_stream));
+    CHECK(of_stream == green);
+    NOTE(cuStreamGetCtx_v2(stream, &context, &of_stream));
+    NOTE(cuStreamGetGreenCtx(NULL, &of_stream));
     REQUIRE(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
     CUdeviceptr memory = gpu_allocate(sizeof words);
     EXPECT(CUDA_SUCCESS, cuMemsetD32Async(memory, 0x12345678, 256, stream));

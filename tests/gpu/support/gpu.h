@@ -9,6 +9,7 @@
 extern const char ptx_basics[], ptx_compute[], ptx_launch[], ptx_module[], ptx_fault[];
 extern const char ptx_managed[], ptx_print[];
 extern const char ptx_cluster[], ptx_launch_config[], ptx_tensor_map[], ptx_texture[];
+extern const char ptx_texture_reference[];
 
 /* Initialises CUDA, and makes the primary context of device 0 current to this thread. */
 CUdevice gpu_use(void);

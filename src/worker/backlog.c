@@ -12,6 +12,7 @@
 #include "driver_api.h"
 #include "wire/frame.h"
 #include "wire/futex.h"
+#include "worker/call.h"
 #include "worker/callback.h"
 #include "worker/capture.h"
 #include "worker/connection.h"
@@ -27,6 +28,7 @@
 #define QUEUED_NS       5000000ull
 #define QUEUED_ALONE_NS 100000000ull
 #define WINDOW_FIRST    32u
+#define WINDOW_MIN      4u
 #define WINDOW_MAX      4096u
 
 /* So many marks of one lane are looked at again before another is made. */
@@ -294,7 +296,7 @@ static void adapt(struct backlog *backlog, uint64_t took_ns)
         window = window * wanted_ns / took_ns;
     else if (took_ns < wanted_ns / 2)
         window *= 2;
-    backlog->window = window < 1 ? 1 : window > WINDOW_MAX ? WINDOW_MAX : (uint32_t)window;
+    backlog->window = window < WINDOW_MIN ? WINDOW_MIN : window > WINDOW_MAX ? WINDOW_MAX : (uint32_t)window;
 }
 
 void backlog_before(struct lane *lane)
@@ -346,6 +348,13 @@ static bool follow_context(struct backlog *backlog)
     return true;
 }
 
+/* The stream stands still until something else has happened, which takes no time of the GPU. */
+static bool only_waits(uint32_t call)
+{
+    return call == CALL_cuStreamWaitEvent || call == CALL_cuStreamWaitValue32_v2 ||
+           call == CALL_cuStreamWaitValue64_v2 || call == CALL_stream_batch || call == CALL_host_function;
+}
+
 static void add_mark(struct backlog *backlog, void *stream, bool timed, uint32_t pieces)
 {
     CUevent event;
@@ -368,7 +377,7 @@ static void add_mark(struct backlog *backlog, void *stream, bool timed, uint32_t
     set_count(backlog, backlog->count + 1);
 }
 
-void backlog_after(struct lane *lane, CUresult result, bool timed, uint32_t pieces)
+void backlog_after(struct lane *lane, CUresult result, uint32_t call, uint32_t pieces)
 {
     void *stream;
     struct backlog *backlog = backlog_of(lane);
@@ -378,7 +387,7 @@ void backlog_after(struct lane *lane, CUresult result, bool timed, uint32_t piec
     bool limited = vm_page_read(&vm_page->time_limit_us) != 0;
     if (backlog->count >= (limited ? MARKS_MAX / 2 : MARKS_KEPT))
         reap(backlog);
-    add_mark(backlog, stream, timed && limited, pieces);
+    add_mark(backlog, stream, limited && !only_waits(call), only_waits(call) ? pieces - 1 : pieces);
     pthread_mutex_unlock(&backlog->lock);
     if (limited) {
         pthread_once(&watcher_once, start_watcher);

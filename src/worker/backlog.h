@@ -28,10 +28,10 @@ static inline uint32_t backlog_wanted(uint32_t *unmarked)
     return pieces;
 }
 
-/* The lane's thread: before a call that puts work on the GPU, waits while there is too much; after it, marks
- * it. Not timed: it has a stream wait for something else. The first changes what handle_find() has found. */
+/* The lane's thread: before a call that puts work on the GPU, waits while there is too much; after it, or one
+ * that has a stream wait for something, marks it. The first changes what handle_find() has found. */
 void backlog_before(struct lane *lane);
-void backlog_after(struct lane *lane, CUresult result, bool timed, uint32_t pieces);
+void backlog_after(struct lane *lane, CUresult result, uint32_t call, uint32_t pieces);
 
 /* The lane ends; its work may go on. */
 void backlog_end(struct lane *lane);

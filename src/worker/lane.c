@@ -163,7 +163,7 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
     if (ends_context)
         held_memory_contexts_ended();
     if (marked > 0)
-        backlog_after(lane, result, !waits, marked);
+        backlog_after(lane, result, record->call, marked);
     if (work && handle_own_stream_used)
         drain_own_stream_used();
     if (work)

@@ -40,6 +40,9 @@ CUresult node_get(CUgraphNode node, CUgraphNodeType type, struct graph_node_para
  * `bytes` are. NULL: none to be had. */
 void *node_keep(uint64_t node, size_t bytes);
 
+/* What is kept with the node, if it has so many bytes; NULL: not so. */
+const void *node_kept(uint64_t node, size_t bytes);
+
 /* Adds or removes dependencies. */
 CUresult edges_change(CUgraph graph, const CUgraphNode *from, const CUgraphNode *to,
                       const CUgraphEdgeData *edges, size_t count, int removes);

@@ -7,9 +7,11 @@
 #include "cuda_api.h"
 #include "guest/call.h"
 #include "guest/callback.h"
+#include "guest/captured_copy.h"
 #include "guest/export.h"
 #include "guest/handle_table.h"
 #include "guest/launch.h"
+#include "guest_forward.h"
 
 /* --- from the program --- */
 
@@ -149,6 +151,12 @@ void *node_keep(uint64_t node, size_t bytes)
     return kept->memory;
 }
 
+const void *node_kept(uint64_t node, size_t bytes)
+{
+    const struct kept *kept = handle_alive(HANDLE_GRAPH_NODE, node) ? handle_data(node) : NULL;
+    return kept != NULL && kept->bytes == bytes ? kept->memory : NULL;
+}
+
 /* --- adding --- */
 
 /* The program's array of a conditional node's graphs lives as long as the node. */
@@ -244,6 +252,8 @@ CUresult node_add(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependenc
 {
     if (node == NULL || params == NULL || (count > 0 && dependencies == NULL))
         return CUDA_ERROR_INVALID_VALUE;
+    if (params->type == CU_GRAPH_NODE_TYPE_MEMCPY && captured_node_wanted(&params->memcpy.copyParams))
+        return captured_node_add(node, graph, dependencies, edges, count, &params->memcpy);
     struct node_wire *wire = malloc(sizeof *wire);
     if (wire == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -264,6 +274,8 @@ CUresult node_set(CUgraphExec exec, CUgraphNode node, const CUgraphNodeParams *p
 {
     if (params == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (params->type == CU_GRAPH_NODE_TYPE_MEMCPY && captured_node_params(node) != NULL)
+        return exec != NULL ? captured_node_set(exec, node, &params->memcpy) : CUDA_ERROR_NOT_SUPPORTED;
     struct node_wire *wire = malloc(sizeof *wire);
     if (wire == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -300,6 +312,14 @@ CUresult node_get(CUgraphNode node, CUgraphNodeType type, struct graph_node_para
     if (bytes < sizeof *params || bytes - sizeof *params < params->tail_bytes)
         return CUDA_ERROR_UNKNOWN;
     *tail = body + sizeof *params;
+    return CUDA_SUCCESS;
+}
+
+VGPU_EXPORT CUresult cuGraphNodeGetType(CUgraphNode hNode, CUgraphNodeType *type)
+{
+    if (type == NULL || captured_node_params(hNode) == NULL)
+        return forward_cuGraphNodeGetType(hNode, type);
+    *type = CU_GRAPH_NODE_TYPE_MEMCPY;
     return CUDA_SUCCESS;
 }
 

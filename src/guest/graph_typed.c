@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cuda_api.h"
+#include "guest/captured_copy.h"
 #include "guest/export.h"
 #include "guest/function.h"
 #include "guest/graph.h"
@@ -187,6 +188,11 @@ VGPU_EXPORT CUresult cuGraphMemcpyNodeGetParams(CUgraphNode hNode, CUDA_MEMCPY3D
     const uint8_t *tail;
     if (nodeParams == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    const CUDA_MEMCPY_NODE_PARAMS *passing = captured_node_params(hNode);
+    if (passing != NULL) {
+        *nodeParams = passing->copyParams;
+        return CUDA_SUCCESS;
+    }
     CUresult result = node_get(hNode, CU_GRAPH_NODE_TYPE_MEMCPY, &wire, &tail);
     if (result == CUDA_SUCCESS)
         *nodeParams = wire.copy;

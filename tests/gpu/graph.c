@@ -283,6 +283,11 @@ static void copies_of(uint32_t *in, uint32_t *out)
     REQUIRE(cuGraphCreate(&graph, 0));
     CUDA_MEMCPY3D copy = plain_copy(one, NULL, 0, in, COUNT * 4);
     EXPECT(CUDA_SUCCESS, cuGraphAddMemcpyNode(&first, graph, NULL, 0, &copy, context));
+    CUgraphNodeType type;
+    EXPECT(CUDA_SUCCESS, cuGraphNodeGetType(first, &type));
+    say("type %d", (int)type);
+    EXPECT(CUDA_SUCCESS, cuGraphMemcpyNodeGetParams(first, &copy));
+    CHECK(copy.srcHost == in && copy.dstDevice == one && copy.WidthInBytes == COUNT * 4);
     middle = add_affine(graph, first, one, 2, 1);
     copy = plain_copy(two, NULL, one, NULL, COUNT * 4);
     EXPECT(CUDA_SUCCESS, cuGraphAddMemcpyNode(&middle, graph, &middle, 1, &copy, context));
@@ -319,6 +324,15 @@ static void copies(void)
     copies_of(in, out);
     REQUIRE(cuMemFreeHost(in));
     REQUIRE(cuMemFreeHost(out));
+}
+
+static void pageable_copies(void)
+{
+    uint32_t in[COUNT], out[COUNT];
+    gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("host memory is not shared here");
+    copies_of(in, out);
 }
 
 static void memsets(void)
@@ -671,12 +685,25 @@ static void wrong_values(void)
 }
 
 static const struct test_case cases[] = {
-    CASE(empty),        CASE(chain),          CASE(launches_in_order),
-    CASE(structure),    CASE(circle),         CASE(kernel_params),
-    CASE(copies),       CASE(memsets),        CASE(children_and_clones),
-    CASE(update),       CASE(disabled_nodes), CASE(events),
-    CASE(any_type),     CASE(memory_nodes),   CASE(batch_nodes),
-    CASE(attributes),   CASE(as_text),        CASE(many_nodes),
+    CASE(empty),
+    CASE(chain),
+    CASE(launches_in_order),
+    CASE(structure),
+    CASE(circle),
+    CASE(kernel_params),
+    CASE(copies),
+    CASE(pageable_copies),
+    CASE(memsets),
+    CASE(children_and_clones),
+    CASE(update),
+    CASE(disabled_nodes),
+    CASE(events),
+    CASE(any_type),
+    CASE(memory_nodes),
+    CASE(batch_nodes),
+    CASE(attributes),
+    CASE(as_text),
+    CASE(many_nodes),
     CASE(wrong_values),
 };
 

@@ -18,7 +18,8 @@ CUresult cuCtxGetCurrent(CUcontext *pctx)
     return CUDA_SUCCESS;
 }
 
-static const CUcontext one = (CUcontext)0x1000, other = (CUcontext)0x2000;
+#define one   ((CUcontext)0x1000)
+#define other ((CUcontext)0x2000)
 static int key, other_key;
 
 static struct {

@@ -140,6 +140,46 @@ static void a_fat_binary_must_hold_its_entries(void **state)
     assert_false(whole(image, sizeof image));
 }
 
+/* Two fat binaries of 128 bytes each, behind their sizes. */
+static void fill_collection(uint8_t *image, uint32_t count, uint64_t first, uint64_t second)
+{
+    put(image, COLLECTION_MAGIC, 4);
+    put(image + 4, count, 4);
+    put(image + 8, first, 8);
+    put(image + 16, second, 8);
+    fill_fatbin(image + 24, 112, 64, 48);
+    fill_fatbin(image + 24 + 128, 112, 64, 48);
+}
+
+static void a_collection_must_hold_its_parts(void **state)
+{
+    uint8_t image[24 + 2 * 128];
+    struct image_wrapper wrapper;
+    fill_collection(image, 2, 128, 128);
+    assert_true(whole(image, sizeof image));
+    for (size_t bytes = 1; bytes < sizeof image; bytes++)
+        assert_false(whole(image, bytes));
+    const struct fatbin_wrapper *wrapped = image_wrap(&wrapper, image);
+    assert_int_equal(wrapped->version, FATBIN_WRAPPER_TO_LINK);
+    const void *const *parts = wrapped->more;
+    assert_ptr_equal(parts[0], image + 24);
+    assert_ptr_equal(parts[1], image + 24 + 128);
+    assert_null(parts[2]);
+    image_unwrap(&wrapper);
+    const uint64_t wrong[] = {0, 120, 127, 136, UINT64_MAX, UINT64_MAX - 127};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        fill_collection(image, 2, wrong[i], 128);
+        assert_false(whole(image, sizeof image));
+        fill_collection(image, 2, 128, wrong[i]);
+        assert_false(whole(image, sizeof image));
+    }
+    const uint32_t counts[] = {3, COLLECTION_MAX, COLLECTION_MAX + 1, UINT32_MAX};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        fill_collection(image, counts[i], 128, 128);
+        assert_false(whole(image, sizeof image));
+    }
+}
+
 static void text_ends_with_nul(void **state)
 {
     assert_true(whole("//ptx", 6));
@@ -189,6 +229,7 @@ int main(void)
         cmocka_unit_test(an_elf_file_that_is_all_there_passes),
         cmocka_unit_test(an_elf_file_that_lies_does_not),
         cmocka_unit_test(a_fat_binary_must_hold_its_entries),
+        cmocka_unit_test(a_collection_must_hold_its_parts),
         cmocka_unit_test(text_ends_with_nul),
         cmocka_unit_test(a_wrapper_is_never_followed),
         cmocka_unit_test(jit_options_are_numbers),

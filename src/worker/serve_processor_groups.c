@@ -57,7 +57,12 @@ CUresult serve_processor_groups(struct call *call)
 {
     int processors = 0;
     const uint8_t *groups, *numbers;
-    CUresult result = driver.cuDeviceGetAttribute(&processors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0);
+    CUcontext context = NULL;
+    CUresult result = driver.cuCtxGetCurrent(&context);
+    if (result == CUDA_SUCCESS && context == NULL)
+        result = CUDA_ERROR_INVALID_CONTEXT; /* cuBLAS asks with one */
+    if (result == CUDA_SUCCESS)
+        result = driver.cuDeviceGetAttribute(&processors, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 0);
     if (result == CUDA_SUCCESS && (processors < 2 || processors > 2 * (int)PROCESSOR_PAIRS_MAX))
         result = CUDA_ERROR_NOT_SUPPORTED;
     if (result == CUDA_SUCCESS)

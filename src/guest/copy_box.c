@@ -5,11 +5,14 @@
 
 #include "cuda_api.h"
 #include "guest/call.h"
+#include "guest/capture.h"
+#include "guest/captured_copy.h"
 #include "guest/connection.h"
 #include "guest/context.h"
 #include "guest/copy.h"
 #include "guest/export.h"
 #include "guest/ranges.h"
+#include "guest/unsupported.h"
 #include "wire/own_calls.h"
 
 #include <string.h>
@@ -305,6 +308,26 @@ static CUresult copy_between_hosts(const struct side *from, const struct side *t
     return result;
 }
 
+/* In a stream that captures, each row becomes a copy of its own. */
+static CUresult capture_rows(const struct side *from, const struct side *to, const struct box *box,
+                             CUstream stream)
+{
+    bool to_device = from->type == CU_MEMORYTYPE_HOST;
+    if (from->type == CU_MEMORYTYPE_ARRAY || to->type == CU_MEMORYTYPE_ARRAY)
+        return not_supported("capture of a copy between an array and pageable memory");
+    for (size_t z = 0; z < box->depth; z++) {
+        for (size_t y = 0; y < box->height; y++) {
+            struct side source = side_at(from, 0, y, z), target = side_at(to, 0, y, z);
+            uint64_t device = to_device ? target.address : source.address;
+            uint64_t host = to_device ? source.address : target.address;
+            CUresult result = captured_copy(device, (void *)(uintptr_t)host, box->width, stream, to_device);
+            if (result != CUDA_SUCCESS)
+                return result;
+        }
+    }
+    return CUDA_SUCCESS;
+}
+
 CUresult copy_box(const CUDA_MEMCPY3D *copy, enum box_form form, CUstream stream, bool synchronous)
 {
     struct side from, to;
@@ -353,6 +376,8 @@ CUresult copy_box(const CUDA_MEMCPY3D *copy, enum box_form form, CUstream stream
     }
     if (from_host && to_host)
         return copy_between_hosts(&from, &to, &box, stream);
+    if (!synchronous && capture_is_in(stream))
+        return capture_rows(&from, &to, &box, stream);
     if (!connection_shares_memory())
         return copy_pieces(&passage, &from, &to, &box, RECORD_INLINE_BYTES,
                            from_host ? send_to_device : fetch_from_device);

@@ -242,6 +242,58 @@ static void unified(void)
     REQUIRE(cuMemFree(memory));
 }
 
+/* A graph copies what the memory has when it is launched. */
+static void captured(void)
+{
+    enum { ROWS = 5 };
+    uint8_t source[ROWS * 32], back[ROWS * 32];
+    CUstream stream;
+    CUgraph graph;
+    CUgraphExec exec;
+    gpu_use();
+    CUdeviceptr memory = gpu_allocate(ROWS * 64);
+    REQUIRE(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+    CUDA_MEMCPY3D in = {.srcMemoryType = CU_MEMORYTYPE_HOST,
+                        .srcHost = source,
+                        .srcPitch = 32,
+                        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                        .dstDevice = memory,
+                        .dstPitch = 64,
+                        .WidthInBytes = 20,
+                        .Height = ROWS,
+                        .Depth = 1};
+    CUDA_MEMCPY3D out = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                         .srcDevice = memory,
+                         .srcPitch = 64,
+                         .dstMemoryType = CU_MEMORYTYPE_HOST,
+                         .dstHost = back,
+                         .dstPitch = 32,
+                         .WidthInBytes = 20,
+                         .Height = ROWS,
+                         .Depth = 1};
+    REQUIRE(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_RELAXED));
+    CUresult result = cuMemcpy3DAsync(&in, stream);
+    if (result == CUDA_SUCCESS)
+        result = cuMemcpy3DAsync(&out, stream);
+    REQUIRE(cuStreamEndCapture(stream, &graph));
+    if (result == CUDA_ERROR_NOT_SUPPORTED)
+        SKIP("no memory is shared here");
+    CHECK(result == CUDA_SUCCESS);
+    REQUIRE(cuGraphInstantiateWithFlags(&exec, graph, 0));
+    for (uint32_t i = 0; i < 3; i++) {
+        fill_pattern(source, sizeof source, i);
+        memset(back, 0, sizeof back);
+        EXPECT(CUDA_SUCCESS, cuGraphLaunch(exec, stream));
+        EXPECT(CUDA_SUCCESS, cuStreamSynchronize(stream));
+        for (size_t row = 0; row < ROWS; row++)
+            CHECK(memcmp(source + row * 32, back + row * 32, 20) == 0);
+    }
+    REQUIRE(cuGraphExecDestroy(exec));
+    REQUIRE(cuGraphDestroy(graph));
+    REQUIRE(cuStreamDestroy(stream));
+    REQUIRE(cuMemFree(memory));
+}
+
 static void between_peers(void)
 {
     uint8_t source[16 * 4], back[sizeof source];
@@ -408,10 +460,15 @@ static void batches_of_boxes(void)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        CASE(every_way),     CASE(every_way_asynchronously),
-        CASE(large),         CASE(unified),
-        CASE(between_peers), CASE(refused),
-        CASE(batches),       CASE(batches_of_boxes),
+        CASE(every_way),
+        CASE(every_way_asynchronously),
+        CASE(large),
+        CASE(unified),
+        CASE(between_peers),
+        CASE(captured),
+        CASE(refused),
+        CASE(batches),
+        CASE(batches_of_boxes),
     };
     return suite_main("box", cases, COUNT_OF(cases), argc, argv);
 }

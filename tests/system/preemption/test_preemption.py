@@ -76,6 +76,14 @@ def a_high_vm_goes_before_a_kernel_that_never_ends(host, build):
     expect("drain_timeout" not in host.log() and len(host.workers()) == 2, "the low VM's worker has been ended")
 
 
+def a_low_vm_gets_what_a_high_one_leaves(host, build):
+    low, high = Guest(host, build, "low"), Guest(host, build, "high")
+    low.say("saturate 20000 2")
+    high.say("saturate 200000 2")
+    low_work, high_work = low.hear()["work_us"], high.hear()["work_us"]
+    expect(low_work < high_work * 0.7, f"the low VM got {low_work} us of work done, the high one {high_work}")
+
+
 def without_time_slices_the_holder_is_ended_after_the_drain_timeout(host, build):
     low = Guest(host, build, "low")
     low.say("endless")
@@ -183,6 +191,7 @@ TESTS = {
     test.__name__: (test, environment)
     for test, environment in (
         (a_high_vm_goes_before_a_kernel_that_never_ends, {}),
+        (a_low_vm_gets_what_a_high_one_leaves, {}),
         (without_time_slices_the_holder_is_ended_after_the_drain_timeout,
          {"VGPU_SIM_TIME_SLICES": "0", "VGPU_DRAIN_TIMEOUT": "1s"}),
         (a_long_queue_of_work_is_given_back_soon, {"VGPU_SIM_TIME_SLICES": "0"}),

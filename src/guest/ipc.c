@@ -141,7 +141,7 @@ VGPU_EXPORT CUresult cuMemExportToShareableHandle(void *shareableHandle, CUmemGe
 VGPU_EXPORT CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle, void *osHandle,
                                                     CUmemAllocationHandleType shHandleType)
 {
-    uint64_t name;
+    uint64_t name = 0;
     if (handle == NULL)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = import_descriptor(EXPORT_ALLOCATION, HANDLE_ALLOCATION, osHandle, shHandleType, &name,
@@ -163,7 +163,7 @@ VGPU_EXPORT CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool_out, 
                                                         CUmemAllocationHandleType handleType,
                                                         unsigned long long flags)
 {
-    uint64_t name;
+    uint64_t name = 0;
     if (pool_out == NULL || flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = import_descriptor(EXPORT_POOL, HANDLE_POOL, handle, handleType, &name,
@@ -286,7 +286,7 @@ VGPU_EXPORT CUresult cuIpcGetEventHandle(CUipcEventHandle *pHandle, CUevent even
 VGPU_EXPORT CUresult cuIpcOpenEventHandle(CUevent *phEvent, CUipcEventHandle handle)
 {
     struct passed_name passed;
-    uint64_t name;
+    uint64_t name = 0;
     CUresult result = context_required();
     if (result != CUDA_SUCCESS)
         return result;

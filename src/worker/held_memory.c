@@ -112,6 +112,17 @@ void held_memory_refresh(void)
     pthread_mutex_unlock(&list.lock);
 }
 
+void held_memory_waited(void)
+{
+    if (!has_quota())
+        return;
+    pthread_mutex_lock(&list.lock);
+    for (struct pool *pool = list.pools; pool != NULL; pool = pool->next)
+        if (pool->slack > 0)
+            pool_refresh(pool);
+    pthread_mutex_unlock(&list.lock);
+}
+
 static bool is_over_quota(void)
 {
     uint64_t quota = vm_page_read(&vm_page->memory_quota_bytes);

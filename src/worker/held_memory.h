@@ -69,8 +69,10 @@ void held_memory_pool_gone(CUmemoryPool pool);
 CUresult held_memory_before_graph(void);
 void held_memory_after_graph(void);
 
-/* What pools and graphs have reserved is asked of the driver anew. */
+/* What pools and graphs have reserved is asked of the driver anew: always, or where a wait may have made the
+ * driver give back what pools had kept. */
 void held_memory_refresh(void);
+void held_memory_waited(void);
 
 /* A context may have ended: what was held in contexts without a name is not held any more. */
 void held_memory_contexts_ended(void);

@@ -162,6 +162,8 @@ static CUresult execute(struct lane *lane, const struct record_header *record, s
         device_memory_changed();
     if (ends_context)
         held_memory_contexts_ended();
+    if (entry->flags & CALL_WAIT)
+        held_memory_waited();
     if (marked > 0)
         backlog_after(lane, result, record->call, marked);
     if (work && handle_own_stream_used)

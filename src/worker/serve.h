@@ -75,6 +75,7 @@ CUresult serve_cuMemAllocFromPoolAsync(struct call *call);
 CUresult serve_cuMemFreeAsync(struct call *call);
 CUresult serve_cuMemPoolCreate(struct call *call);
 CUresult serve_cuMemPoolDestroy(struct call *call);
+CUresult serve_cuMemPoolTrimTo(struct call *call);
 CUresult serve_pool_get_attribute(struct call *call);
 CUresult serve_pool_set_attribute(struct call *call);
 CUresult serve_pool_set_access(struct call *call);

@@ -158,6 +158,18 @@ CUresult serve_cuMemPoolDestroy(struct call *call)
     return result;
 }
 
+CUresult serve_cuMemPoolTrimTo(struct call *call)
+{
+    const struct request_cuMemPoolTrimTo *request = call->request;
+    CUmemoryPool pool;
+    if (!handle_find(HANDLE_POOL, request->pool, (void **)&pool) || pool == NULL ||
+        driver.cuMemPoolTrimTo == NULL)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = driver.cuMemPoolTrimTo(pool, request->minBytesToKeep);
+    held_memory_waited();
+    return result;
+}
+
 /* The device's attributes of graph memory are asked for with pool 0. */
 CUresult serve_pool_get_attribute(struct call *call)
 {

@@ -191,6 +191,22 @@ static void without_a_quota_pools_are_not_asked(void **state)
     held_memory_pool_gone(pool);
 }
 
+/* The driver gives back what a pool has kept when the program waits: then others of the VM can have it. */
+static void a_wait_may_make_a_pool_smaller(void **state)
+{
+    CUmemoryPool pool = (CUmemoryPool)&pool_object;
+    assert_int_equal(held_memory_claim_pooled(pool, 300), CUDA_SUCCESS);
+    pool_reserves = 500;
+    assert_int_equal(held_memory_settle_pooled(pool, 300, 0x5000, 300), CUDA_SUCCESS);
+    end(HELD_POOLED, 0x5000, true);
+    held_memory_waited();
+    assert_int_equal(used(), 500);
+    pool_reserves = 0;
+    held_memory_waited();
+    assert_int_equal(used(), 0);
+    held_memory_pool_gone(pool);
+}
+
 static uint64_t graphs_reserve;
 
 static CUresult fake_graph_attribute(CUdevice device, CUgraphMem_attribute attribute, void *value)
@@ -273,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup(a_pool_counts_with_what_it_keeps, start),
         cmocka_unit_test_setup(a_pool_that_outgrows_the_quota_is_noticed, start),
         cmocka_unit_test_setup(without_a_quota_pools_are_not_asked, start),
+        cmocka_unit_test_setup(a_wait_may_make_a_pool_smaller, start),
         cmocka_unit_test_setup(no_graph_runs_over_the_quota, start),
         cmocka_unit_test_setup(the_end_of_a_context_frees, start),
         cmocka_unit_test_setup(mapped_memory_counts_to_the_last, start),

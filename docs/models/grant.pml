@@ -18,6 +18,12 @@
  * generation counts modulo 2: no message is older than one grant. Sleep and wake-up are the futex's: a sleep begins only if the word is
  * unchanged since it was read (with 30 bits of generation, equal and unchanged are the same).
  *
+ * With SLICES, VM 1 is of a higher class and all workers follow time slices: both VMs may be on the GPU, one at the
+ * front and one in the background, which is which changes (an aged turn), others of their class wait (they are told, and
+ * revoked, at any moment), and
+ *
+ *   Follower   the thread that sets the slices that the page says (src/worker/time_slice.c)
+ *
  * What is left out: time (a revoke may come at any moment, whoever is granted next is any VM that waits, a
  * worker in CONTENDED may give back or go on), classes, pause and shutdown, more than one GPU, several contexts,
  * a second CONTROL_READY or CONTROL_END (a worker that is told to end is one that ends at some step), workers
@@ -30,10 +36,13 @@
  *     daemon never finds a page broken
  *   - a release ends the grant that it names and no other (released)
  *   - a grant answers a WANT (give), and a VM that is granted has a worker that holds (grant)
+ *   - with SLICES, while both are on the GPU: one is told a long slice and the other a short one, each of its workers that
+ *     holds, draining or not (two_places); and at rest every worker has set what it was told (at_rest)
  *   - no deadlock and no lost wake-up: wherever nothing can move any more, no lane waits (spin's invalid end states)
  *   - with FAIR: a lane that waits is granted, or its worker dies (the claim `granted`, weak fairness)
  *
  * Shape: LAST; LANES_0, LANES_1, LANES_2 (0, 1 or 2: lanes of each worker); CRASHES.
+ * QUIET, with SLICES: nobody else waits. CALLS: so many calls of each lane, instead of any number.
  * LOOSE: workers that do all that grant.h allows and gate.c avoids: each lane asks for itself, a WANT may overtake
  * the RELEASED, a RELEASED may come twice.
  * MUTANT: the model broken on purpose. spin must find each, else it would not see such an error in the C code. */
@@ -74,6 +83,10 @@
 #define REVOKED_IS_FREE 14     /* gpu_review: grants to the next when the holder was told */
 #define FREE_AT_HANGUP 15      /* seat_worker_gone: before the process was reaped */
 #define ASKED_FOR_EVER 16      /* seat_give_back: the VM still waits for a worker that has ended */
+#define DRAINING_UNTOLD 17     /* grant_page_tell: leaves a page alone that says REVOKED */
+#define DRAINING_REOPENED 18   /* grant_page_tell: opens a page that says REVOKED */
+#define LATE_SLICE 19          /* seat_give: a worker that comes later does not get the VM's slice */
+#define NO_WAKE_FOR_SLICE 20   /* grant_page_tell: without futex_wake_all where only the slice changes */
 #ifdef LOOSE
 #define IS_LOOSE true
 #else
@@ -90,12 +103,15 @@
 #define VM(w) ((w) == LAST)
 #define NEXT(generation) (((generation) + 1) & 1)
 
-/* Per worker, threads are bits: lanes 1 and 2, the watcher 4. */
+/* Per worker, threads are bits: lanes 1 and 2, the watcher 4, the follower 8. */
 #define WATCHER 4
+#define FOLLOWER 8
 
 mtype = { NONE, HELD, CONTENDED, REVOKED };         /* enum grant_state */
 mtype = { WANT, RELEASED };                         /* enum control_type; for the daemon, events as are */
 mtype = { REVOKE, REAP, GONE, SPAWN, NOTHING };     /* these */
+mtype = { AGE, CONTEND, NEAR };                     /* with SLICES */
+mtype = { EQUAL, SHORT, LONG };                     /* enum grant_slice */
 mtype = { IDLE, WAITING, HOLDING, REVOKING };       /* enum sched_vm_state */
 
 /* ---- A worker ---- */
@@ -115,6 +131,11 @@ bool want_sent[WORKERS];
 bool work[WORKERS];  /* it has work on the GPU */
 byte passed[WORKERS]; /* lanes between the gate and the end of their call */
 
+#ifdef SLICES
+mtype slice[WORKERS] = EQUAL;   /* the grant word: its slice */
+mtype slice_set[WORKERS] = EQUAL; /* what the follower has set */
+#endif
+
 bool asked[WORKERS];   /* a WANT for what the page says was sent */
 bool waiting_lane;     /* FAIR: lane 1 of the worker WATCHED waits */
 
@@ -133,6 +154,13 @@ inline page_set(w, by_daemon, to_generation, to)
     generation[w] = to_generation;
     fresh[w] = 0;
 }
+
+#ifdef SLICES
+#define SLICE_SET(w, to) slice[w] = to; fresh[w] = 0
+#define AT_REST(w) (dead[w] || state[w] == NONE || slice_set[w] == slice[w])
+#else
+#define SLICE_SET(w, to) skip
+#endif
 
 inline futex_wait(w, me)
 {
@@ -179,10 +207,20 @@ inline wait_for_grant(w, me)
 
 proctype Lane(byte w; byte me)
 {
+#ifdef CALLS
+    byte calls = CALLS;
+#endif
 born:
     {
         do
-        :: atomic { /* the guest calls; gate_enter: the store */
+#ifdef CALLS
+        :: calls == 0 -> break
+        :: calls > 0 ->
+            calls--;
+#else
+        ::
+#endif
+            atomic { /* the guest calls; gate_enter: the store */
                 waiting_lane = waiting_lane || (w == WATCHED && me == 1);
                 buffered[w] = buffered[w] | me
             }
@@ -199,14 +237,18 @@ born:
                 buffered[w] = buffered[w] | me
             od;
             atomic { /* the driver's call, and gate_exit */
+#ifndef SLICES
                 assert(!WORK_OF_OTHERS(w));
+#endif
                 work[w] = true;
                 waiting_lane = waiting_lane && !(w == WATCHED && me == 1);
                 passed[w] = passed[w] & ~me;
                 inside[w] = inside[w] & ~me;
                 buffered[w] = buffered[w] & ~me
             }
+#ifndef CALLS
         :: true -> break /* the guest has nothing to run any more */
+#endif
         od;
 end_idle:
         false
@@ -286,6 +328,36 @@ end_dead:
     }
 }
 
+#ifdef SLICES
+proctype Follower(byte w)
+{
+born:
+    {
+        do
+        :: atomic {
+                true -> fresh[w] = fresh[w] | FOLLOWER;
+                slice_set[w] = (state[w] != NONE -> slice[w] : slice_set[w])
+            }
+            atomic {
+                if
+                :: (fresh[w] & FOLLOWER) -> asleep[w] = asleep[w] | FOLLOWER
+                :: else
+                fi;
+                fresh[w] = fresh[w] & ~FOLLOWER
+            }
+end_asleep:
+            !(asleep[w] & FOLLOWER)
+        od
+    } unless { atomic { dead[w] -> threads[w]-- } };
+end_dead:
+    atomic {
+        !dead[w];
+        threads[w]++;
+        goto born
+    }
+}
+#endif
+
 /* ---- The GPU, and fate ---- */
 
 proctype Driver(byte w)
@@ -342,7 +414,8 @@ inline give(w)
     if
     :: contended[VM(w)] -> page_move(w, NONE, NONE, CONTENDED)
     :: else -> page_move(w, NONE, NONE, HELD)
-    fi
+    fi;
+    SLICE_SET(w, (BROKEN(LATE_SLICE) && holders[VM(w)] > 1 -> EQUAL : told_slice[VM(w)]))
 }
 
 /* sched_vm_want */
@@ -381,7 +454,7 @@ inline seat_give_back(vm)
     sched[vm] = (wants_again[vm] -> WAITING : IDLE); /* sched_vm_released */
     wants_again[vm] = false;
     contended[vm] = false;
-    holder = NOBODY
+    holder = (holder == vm -> NOBODY : holder)
 }
 
 /* seat_worker_wants */
@@ -461,6 +534,10 @@ inline spawn(w)
     d_step {
         state[w] = NONE;
         generation[w] = 0;
+#ifdef SLICES
+        slice[w] = EQUAL;
+        slice_set[w] = EQUAL;
+#endif
         fresh[w] = 0;
         asleep[w] = 0;
         inside[w] = 0;
@@ -491,24 +568,87 @@ inline spawn(w)
     od;                                                                                                       \
     w = 0
 
-/* worker_contend */
-inline tell(w)
+/* worker_tell */
+inline tell(w, vm)
 {
+#ifdef SLICES
     if
-    :: contended[holder] -> page_move(w, HELD, CONTENDED, CONTENDED)
+    :: state[w] == REVOKED && !BROKEN(DRAINING_REOPENED) -> /* the slice alone */
+        if
+        :: slice[w] != told_slice[vm] && !BROKEN(DRAINING_UNTOLD) ->
+            SLICE_SET(w, told_slice[vm]);
+            asleep[w] = (BROKEN(NO_WAKE_FOR_SLICE) -> asleep[w] : 0)
+        :: else
+        fi
+    :: state[w] == REVOKED && BROKEN(DRAINING_REOPENED) -> page_set(w, true, generation[w], HELD)
+    :: state[w] != REVOKED && state[w] != NONE ->
+        if
+        :: contended[vm] && state[w] == HELD -> page_move(w, HELD, CONTENDED, CONTENDED)
+        :: !contended[vm] && state[w] == CONTENDED -> page_move(w, HELD, CONTENDED, HELD)
+        :: else
+        fi;
+        if
+        :: slice[w] != told_slice[vm] ->
+            SLICE_SET(w, told_slice[vm]);
+            asleep[w] = (BROKEN(NO_WAKE_FOR_SLICE) -> asleep[w] : 0)
+        :: else
+        fi
+    :: else
+    fi
+#else
+    if
+    :: contended[vm] -> page_move(w, HELD, CONTENDED, CONTENDED)
     :: else -> page_move(w, HELD, CONTENDED, HELD)
     fi
+#endif
 }
+
+#ifdef SLICES
+#define ON(vm) (sched[vm] == HOLDING || sched[vm] == REVOKING)
+#define SLICE_OF(vm)                                                                                          \
+    (ON(1 - (vm)) -> ((vm) == front -> LONG : SHORT) : ((vm) == 1 -> LONG : SHORT))
+
+/* holders_are_told, for one VM */
+inline told(vm)
+{
+    if
+    :: ON(vm) && (told_slice[vm] != SLICE_OF(vm) || contended[vm] != wanted_contended[vm]) ->
+        told_slice[vm] = SLICE_OF(vm);
+        contended[vm] = wanted_contended[vm];
+        FOR_WORKERS_OF(vm, holds[w], tell(w, vm))
+    :: else
+    fi
+}
+
+/* Of those that hold, each is told the slice of its place. */
+inline two_places()
+{
+    w = 0;
+    do
+    :: w <= LAST ->
+        assert(!present[w] || !holds[w] || state[w] == NONE || slice[w] == SLICE_OF(VM(w)));
+        w++
+    :: else -> break
+    od;
+    w = 0
+}
+#endif
 
 /* seat_granted, for the VM that the scheduler has chosen */
 inline grant(vm)
 {
     sched[vm] = HOLDING;
+#ifdef SLICES
+    wanted_contended[vm] = false;
+    contended[vm] = false;
+    told_slice[vm] = SLICE_OF(vm);
+#else
     holder = vm;
 #ifdef FAIR
     last_holder = vm;
 #endif
     contended[vm] = sched[1 - vm] == WAITING;
+#endif
     FOR_WORKERS_OF(vm, wants[w], give(w));
     assert(holders[vm] > 0)
 }
@@ -525,6 +665,30 @@ inline grant(vm)
 /* gpu_review, without the revoke */
 inline review()
 {
+#ifdef SLICES
+    /* Who comes is beside who is there, in front of it or behind it: the other is told first. */
+    front = (ON(0) && ON(1) -> front : 1);
+    if
+    :: sched[0] == WAITING -> coming = 0
+    :: sched[0] != WAITING && sched[1] == WAITING -> coming = 1
+    :: else
+    fi;
+    if
+    :: coming != NOBODY ->
+        sched[coming] = HOLDING;
+        told(1 - coming);
+        grant(coming);
+        coming = NOBODY
+    :: else
+    fi;
+    if
+    :: sched[1] == WAITING -> sched[1] = HOLDING; told(0); grant(1)
+    :: else
+    fi;
+    told(0);
+    told(1);
+    two_places()
+#else
     if
     :: IS_FREE && sched[0] == WAITING && PREFERRED(0) -> grant(0)
     :: IS_FREE && sched[1] == WAITING && PREFERRED(1) -> grant(1)
@@ -534,9 +698,10 @@ inline review()
     :: holder != NOBODY && sched[holder] == HOLDING &&
        contended[holder] != (sched[1 - holder] == WAITING) ->
         contended[holder] = !contended[holder];
-        FOR_WORKERS_OF(holder, holds[w], tell(w))
+        FOR_WORKERS_OF(holder, holds[w], tell(w, holder))
     :: else
     fi
+#endif
 }
 
 #ifdef FAIR /* each event has its turn, so that none waits for ever */
@@ -574,7 +739,16 @@ proctype Daemon()
     /* struct sched_gpu */
     byte holder = NOBODY;
     byte last_holder = NOBODY;
+#ifdef SLICES
+    byte front = 1;
+    byte coming = NOBODY;
+    bool wanted_contended[3];
+    mtype told_slice[3] = EQUAL;
+#endif
 
+    byte revoked_vm;
+    byte announced = 1;
+    byte ages = 2; /* not for ever, else nothing ever rests */
     byte reaping = NO_WORKER;  /* its last words are being read */
     bool may_follow[WORKERS];  /* another process will come */
     byte turn;
@@ -586,8 +760,14 @@ proctype Daemon()
     byte w;
     bool ends_grant;
 
+#ifdef SLICES
+#define REST :: timeout -> assert(AT_REST(0) && AT_REST(1) && AT_REST(LAST)); break
+#else
+#define REST
+#endif
 end:
     do
+    REST
     :: atomic {
             if
             EVENTS_OF(0)
@@ -595,9 +775,21 @@ end:
 #if LAST == 2
             EVENTS_OF(2)
 #endif
+#ifndef SLICES
             :: TURN(2 * WORKERS) holder != NOBODY && sched[holder] == HOLDING && QUANTUM_OVER &&
                reaping == NO_WORKER ->
                 event = REVOKE
+#endif
+#ifdef SLICES
+#ifndef QUIET
+            :: sched[0] == HOLDING && reaping == NO_WORKER -> event = REVOKE; who = 0
+            :: sched[1] == HOLDING && reaping == NO_WORKER -> event = REVOKE; who = LAST
+            :: sched[0] == HOLDING && !wanted_contended[0] -> event = CONTEND; who = 0
+            :: sched[1] == HOLDING && !wanted_contended[1] -> event = CONTEND; who = LAST
+#endif
+            :: ages > 0 && ON(0) && ON(1) -> event = AGE
+            :: announced > 0 && present[0] && wants[0] && state[0] == NONE -> event = NEAR
+#endif
 #ifdef FAIR
             :: else
 #endif
@@ -609,8 +801,21 @@ end:
         :: event == WANT && reaping == NO_WORKER -> wanted(who)
         :: event == RELEASED -> released(who)
         :: event == REVOKE -> /* vm_revoke, seat_revoked */
-            sched[holder] = REVOKING;
-            FOR_WORKERS_OF(holder, holds[w], page_move(w, HELD, CONTENDED, REVOKED))
+#ifdef SLICES
+            revoked_vm = VM(who);
+#else
+            revoked_vm = holder;
+#endif
+            sched[revoked_vm] = REVOKING;
+            FOR_WORKERS_OF(revoked_vm, holds[w], page_move(w, HELD, CONTENDED, REVOKED))
+#ifdef SLICES
+        :: event == CONTEND -> wanted_contended[VM(who)] = true
+        :: event == AGE -> front = 1 - front; ages--
+        :: event == NEAR -> /* grant_page_announce: the lanes look again */
+            announced--;
+            fresh[0] = 0;
+            asleep[0] = 0
+#endif
         :: event == REAP -> /* process_ended: the driver has stopped its work */
             reaping = who;
             work[who] = BROKEN(FREE_AT_HANGUP) && work[who];
@@ -649,6 +854,10 @@ init {
             threads[i] = 1 + LANES(i);
             run Watcher(i);
             run Driver(i);
+#ifdef SLICES
+            threads[i]++;
+            run Follower(i);
+#endif
             if
             :: LANES(i) >= 1 -> run Lane(i, 1)
             :: else

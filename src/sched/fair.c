@@ -54,10 +54,11 @@ void fair_join(const struct sched *sched, struct sched_vm *vm)
     struct sched_queue *queue = queue_of(vm);
     fair_settle(sched, vm->gpu);
     uint64_t stands_us = class_stands(vm->gpu, vm->class, 0);
-    uint64_t credit_us = 0;
     queue->virtual_us = stands_us;
-    if (was_away_shortly(sched, vm))
-        credit_us = fair_of_use(vm, greater(quantum_us(sched), queue->turn_us));
+    bool shortly = was_away_shortly(sched, vm);
+    if (shortly && vm->interrupted)
+        return; /* it has been at work all the time */
+    uint64_t credit_us = shortly ? greater(fair_of_use(vm, quantum_us(sched)), queue->turn_virtual_us) : 0;
     vm->virtual_us = greater(vm->virtual_us, stands_us - lesser(stands_us, credit_us));
 }
 

@@ -203,7 +203,9 @@ void holder_leave(struct sched *sched, struct sched_vm *vm)
     vm->next_holder = NULL;
     vm->gpu->holder_count--;
     struct sched_queue *queue = &vm->gpu->queues[vm->class];
-    queue->turn_us = later(sched->now_us - vm->granted_us, queue->turn_us - queue->turn_us / 8);
+    queue->turn_virtual_us = later(fair_of_use(vm, sched->now_us - vm->granted_us),
+                                   queue->turn_virtual_us - queue->turn_virtual_us / 64);
+    vm->interrupted = vm->state == SCHED_VM_REVOKING;
     vm->state = SCHED_VM_IDLE;
     vm->contended = false;
 }

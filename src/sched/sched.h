@@ -56,11 +56,11 @@ struct sched_config {
 
 /* The VMs of one class at one GPU. */
 struct sched_queue {
-    struct heap fair;     /* those that wait, least virtual time first */
-    struct heap starving; /* the same ones, longest without first */
-    uint64_t virtual_us;  /* where the class stands: what a newcomer begins with; never goes back */
-    uint64_t left_us;     /* when one of them last went idle; SCHED_NEVER: none has */
-    uint64_t turn_us;     /* how long the longest of the latest turns lasted */
+    struct heap fair;         /* those that wait, least virtual time first */
+    struct heap starving;     /* the same ones, longest without first */
+    uint64_t virtual_us;      /* where the class stands: what a newcomer begins with; never goes back */
+    uint64_t left_us;         /* when one of them last went idle; SCHED_NEVER: none has */
+    uint64_t turn_virtual_us; /* how far the longest of the latest turns has brought one of them */
 };
 
 /* One GPU. All fields are the scheduler's; others only read them. */
@@ -93,6 +93,7 @@ struct sched_vm {
     struct heap_node starving; /* while WAITING; key: since_us */
     uint64_t asked_us;         /* when it asked last */
     uint64_t left_us;          /* when it last went IDLE */
+    bool interrupted;          /* then it had been revoked: it had more to run */
     uint64_t virtual_us;       /* GPU time that it has used, by weight, and what it was lifted by */
     uint64_t since_us;         /* since when it asks and has not had a quantum of GPU time */
     uint64_t served_us;        /* how much it has had since */

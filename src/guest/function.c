@@ -223,7 +223,7 @@ static CUresult enumerate(uint64_t parent, enum handle_kind kind, void **childre
     const uint64_t *given = result == CUDA_SUCCESS ? message_reply(&message, &bytes) : NULL;
     for (unsigned i = 0; i < count; i++) {
         uint64_t name = (i + 1) * sizeof *given <= bytes ? given[i] : 0;
-        handle_settle(names[i], name);
+        handle_settle_child(names[i], name, parent);
         if (name != 0)
             children[i] = (void *)(uintptr_t)name;
     }

@@ -14,7 +14,11 @@ uint64_t handle_reserve(enum handle_kind kind);
  * already, and 0 when there is no object: then the reserved name is free again. */
 void handle_settle(uint64_t reserved, uint64_t given);
 
-/* The object is gone; frees what was attached. Ignores anything that is no name. */
+/* The same for what belongs to code and goes with it: a function of a module, a kernel of a library, ... */
+void handle_settle_child(uint64_t reserved, uint64_t given, uint64_t parent);
+
+/* The object is gone, and with code what belongs to it; frees what was attached. Ignores anything that is no
+ * name. */
 void handle_release(uint64_t handle);
 
 /* The name stands for a living object of this kind. */

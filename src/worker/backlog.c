@@ -30,6 +30,7 @@
 #define WINDOW_FIRST    32u
 #define WINDOW_MIN      4u
 #define WINDOW_MAX      4096u
+#define WINDOW_SLOW     256u /* up to this one, looks are close to each other */
 
 /* So many marks of one lane are looked at again before another is made. */
 #define MARKS_KEPT 8u
@@ -74,6 +75,7 @@ struct backlog {
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct backlog *all_backlogs;
+static _Atomic uint32_t finished_marks;   /* of all lanes, since the start */
 static _Atomic uint32_t unfinished_total; /* marks of all lanes */
 static _Atomic uint32_t watcher_asleep;   /* futex word: 1 while it sleeps for want of marks */
 static pthread_once_t watcher_once = PTHREAD_ONCE_INIT;
@@ -127,6 +129,7 @@ static void reap(struct backlog *backlog)
         } else {
             backlog->spare[backlog->spare_count++] = mark->event;
             backlog->pieces -= mark->pieces;
+            atomic_fetch_add(&finished_marks, 1);
         }
     }
     capture_step_back(mode);
@@ -307,13 +310,16 @@ void backlog_before(struct lane *lane)
     while (is_too_much(backlog) && !is_held_up(backlog) && !gate_is_revoked() &&
            now_ns - start_ns < (gate_is_contended() ? PATIENCE_NS : PATIENCE_ALONE_NS)) {
         uint64_t oldest = oldest_ns(backlog);
+        uint32_t finished = atomic_load(&finished_marks);
         reap_all();
         if (waited && oldest != 0 && oldest_ns(backlog) != oldest)
             adapt(backlog, now_ns - oldest);
-        if (!is_too_much(backlog))
+        /* While nobody waits, one for one is enough: a long piece in one stream shall not slow down another.
+         */
+        if (!is_too_much(backlog) || (!gate_is_contended() && atomic_load(&finished_marks) != finished))
             return;
         waited = true;
-        usleep(backlog->window <= WINDOW_FIRST || gate_is_contended() ? POLL_US : POLL_ALONE_US);
+        usleep(backlog->window <= WINDOW_SLOW || gate_is_contended() ? POLL_US : POLL_ALONE_US);
         now_ns = clock_monotonic_ns();
     }
 }

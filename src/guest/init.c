@@ -2,12 +2,14 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "cuda_api.h"
 #include "guest/call.h"
 #include "guest/connection.h"
 #include "guest/export.h"
 #include "guest/lock.h"
+#include "guest/visible_devices.h"
 
 static struct lock fetching;
 static struct reply_device_info facts;
@@ -52,6 +54,8 @@ VGPU_EXPORT CUresult cuInit(unsigned int Flags)
     CUresult result = fetch_facts();
     if (result == CUDA_SUCCESS)
         result = (CUresult)facts.init_result;
+    if (result == CUDA_SUCCESS && !visible_devices_show(getenv("CUDA_VISIBLE_DEVICES"), &facts.uuid_v2))
+        result = CUDA_ERROR_NO_DEVICE;
     if (result == CUDA_SUCCESS)
         atomic_store_explicit(&initialised, true, memory_order_release);
     return result;

@@ -27,7 +27,20 @@ static const struct table_column vm_columns[] = {
     {.heading = "REGISTERED", .wide = true},
     {.heading = "CHANGED", .wide = true},
 };
-const struct table_layout vm_table = {vm_columns, sizeof vm_columns / sizeof vm_columns[0]};
+#define VM_COLUMNS           (sizeof vm_columns / sizeof vm_columns[0])
+#define VM_COLUMN_QUARANTINE 9
+const struct table_layout vm_table = {vm_columns, VM_COLUMNS};
+
+/* With quarantine in sight where a VM is in it. */
+static struct table_layout choose_layout(struct table_column columns[VM_COLUMNS], const struct vgpu_vm *vms,
+                                         size_t count)
+{
+    memcpy(columns, vm_columns, sizeof vm_columns);
+    for (size_t i = 0; i < count; i++)
+        if (vms[i].quarantined)
+            columns[VM_COLUMN_QUARANTINE].wide = false;
+    return (struct table_layout){columns, VM_COLUMNS};
+}
 
 static void add_vm_gpu(struct table *table, const struct vgpu_gpu *gpu)
 {
@@ -103,7 +116,9 @@ enum vgpu_status run_list_vms(const struct command_context *context, struct vgpu
         } else if (shown == 0) {
             print_no_vm(context->out, &snapshot);
         } else {
-            struct table *table = table_create(&vm_table);
+            struct table_column columns[VM_COLUMNS];
+            const struct table_layout layout = choose_layout(columns, snapshot.vms, shown);
+            struct table *table = table_create(&layout);
             for (size_t i = 0; i < shown; i++)
                 add_vm_row(table, &snapshot, &snapshot.vms[i]);
             status = listing_print(context, table, err);

@@ -147,6 +147,11 @@ def check_values(checks, admin):
         changes = json.loads(host.expect("history --changes --json --limit=1"))["changes"]
         checks.equal([(c["action"], c["subject"], c["new_value"]) for c in changes],
                      [("register-vm", "vm vm-2", "vm-id 2, pool B, low")], "history --changes --json")
+        host.expect("quarantine --vm-uuid=vm-1 --reason=coins")
+        checks.check(re.search(r"QUARANTINE\n *1 .* coins\n *2 .* -\n$", host.expect("list-vms")),
+                     "list-vms has quarantine in sight where there is some")
+        host.expect("release --vm-uuid=vm-1")
+        checks.check("QUARANTINE" not in host.expect("list-vms"), "list-vms without quarantine")
         moved = json.loads(host.expect("set-pool --vm-uuid=vm-1 --pool=B --json"))["vms"]
         checks.equal([(vm["before"]["pool"], vm["after"]["pool"]) for vm in moved], [("A", "B")], "set-pool --json")
         gone = json.loads(host.expect("remove-vm --vm-uuid=vm-1 --json"))["vms"]

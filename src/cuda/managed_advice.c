@@ -143,7 +143,7 @@ static void apply(struct state *state, CUmem_advise what, CUmemLocation location
 CUresult managed_advice_set(struct managed_advice *advice, uint64_t address, uint64_t bytes,
                             CUmem_advise what, CUmemLocation location)
 {
-    size_t first, last;
+    size_t first = 0, last = 0;
     if (what < CU_MEM_ADVISE_SET_READ_MOSTLY || what > CU_MEM_ADVISE_UNSET_ACCESSED_BY)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = cut_out(advice, address, bytes, &first, &last);
@@ -155,7 +155,7 @@ CUresult managed_advice_set(struct managed_advice *advice, uint64_t address, uin
 CUresult managed_advice_prefetched(struct managed_advice *advice, uint64_t address, uint64_t bytes,
                                    CUmemLocation location)
 {
-    size_t first, last;
+    size_t first = 0, last = 0;
     CUresult result = cut_out(advice, address, bytes, &first, &last);
     for (size_t i = first; result == CUDA_SUCCESS && i < last; i++)
         advice->spans[i].state.prefetched = location;

@@ -99,14 +99,20 @@ static uint64_t charged_bytes(const struct region *region)
     return region->is_imported ? 0 : round_up(region->bytes, PAGE_BYTES);
 }
 
+/* In place of what is there, which cannot fail but for want of the kernel's own memory. */
+static void place_over(void *at, uint64_t bytes, int access)
+{
+    if (mmap(at, bytes, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        abort();
+}
+
 /* Fresh private pages, zeros once touched. */
 static void clear_pages(const struct region *region)
 {
     void *at = (void *)(uintptr_t)region->base;
     uint64_t bytes = round_up(region->bytes, PAGE_BYTES);
     if (region->is_shared || region->is_imported)
-        mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-             0);
+        place_over(at, bytes, PROT_READ | PROT_WRITE);
     else
         madvise(at, bytes, MADV_DONTNEED);
 }
@@ -217,8 +223,7 @@ static void remove_at(size_t index)
             close(region.descriptor);
         driver_device_release(region.device, charged_bytes(&region));
     } else if (region.is_mapped) {
-        mmap((void *)(uintptr_t)region.base, region.bytes, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+        place_over((void *)(uintptr_t)region.base, region.bytes, PROT_NONE);
     } else if (region.kind == REGION_HOST) {
         munmap((void *)(uintptr_t)region.base, round_up(region.bytes, PAGE_BYTES));
     }

@@ -446,8 +446,11 @@ CUresult cuMemRetainAllocationHandle(CUmemGenericAllocationHandle *handle, void 
     if (!handle || !arena_find((uintptr_t)addr, 1, &region) || !region.is_mapped) {
         result = CUDA_ERROR_INVALID_VALUE;
     } else {
-        struct allocation *allocation = (*mapping_at(region.base))->allocation;
-        if (allocation->uses == 0 && !handle_add(allocation, HANDLE_ALLOCATION))
+        const struct mapping *mapping = *mapping_at(region.base);
+        struct allocation *allocation = mapping ? mapping->allocation : NULL;
+        if (!allocation)
+            result = CUDA_ERROR_INVALID_VALUE;
+        else if (allocation->uses == 0 && !handle_add(allocation, HANDLE_ALLOCATION))
             result = CUDA_ERROR_OUT_OF_MEMORY;
         else
             allocation->uses++;

@@ -12,8 +12,6 @@
 #define COUNT 4096u
 #define BYTES (COUNT * sizeof(uint32_t))
 
-extern char **environ;
-
 /* --- the socket --- */
 
 struct message {
@@ -237,7 +235,7 @@ static void memory_of_another(void)
 {
     CUdeviceptr memory;
     CUipcMemHandle handle, same;
-    int socket;
+    int socket = -1;
     gpu_use();
     REQUIRE(cuMemAlloc(&memory, BYTES));
     fill_numbers(memory);
@@ -257,7 +255,7 @@ static void event_of_another(void)
     CUipcEventHandle handle;
     CUevent event;
     CUstream stream;
-    int socket;
+    int socket = -1;
     gpu_use();
     REQUIRE(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     EXPECT(CUDA_SUCCESS, cuEventCreate(&event, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING));
@@ -283,7 +281,7 @@ static void allocation_of_another(void)
     CUmemGenericAllocationHandle handle = 0;
     CUdeviceptr address = 0;
     size_t bytes = 0;
-    int fd = -1, socket;
+    int fd = -1, socket = -1;
     gpu_use();
     if (!gpu_attribute(CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED))
         SKIP("no descriptors of memory on this device");
@@ -316,7 +314,7 @@ static void pool_of_another(void)
     CUmemPoolPtrExportData data;
     CUmemoryPool pool = NULL;
     CUdeviceptr memory = 0;
-    int fd = -1, socket;
+    int fd = -1, socket = -1;
     gpu_use();
     if (!gpu_attribute(CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED))
         SKIP("no memory pools on this device");

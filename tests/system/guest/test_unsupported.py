@@ -17,7 +17,7 @@ NOT_INITIALIZED = 3
 def unsupported_symbols(table):
     symbols = []
     for line in open(table, encoding="utf-8"):
-        found = re.match(r"\s*(?:\d+|-) (\w+) : none\s*(ptsz|ptds)?\s*$", line)
+        found = re.match(r'\s*(?:\d+|-) (\w+) : none(?:\s+"[^"]*")?(?:\s+(ptsz|ptds))?(?:\s+"[^"]*")?\s*$', line)
         if found:
             symbols.append(found[1])
             if found[2]:

@@ -65,20 +65,23 @@ static bool is_reserved(uint64_t address)
     return got != want;
 }
 
+/* Blocks of 2 MiB are reserved whole, and with their neighbours. */
 static void reservations_grow_together(void **state)
 {
-    const uint64_t base = 0x330000000000;
+    const uint64_t base = 0x330000000000, block = 0x200000;
     assert_true(reservation_take(base + 0x10000, 0x1000));
     assert_true(reservation_take(base + 0x10000, 0x1000)); /* again: it is ours already */
-    assert_true(reservation_take(base + 0x30000, 0x1000));
-    assert_false(is_reserved(base + 0x20000));
-    assert_true(reservation_take(base + 0x8000, 0x30000)); /* around both */
-    for (uint64_t at = 0x8000; at < 0x38000; at += 0x1000)
+    assert_true(is_reserved(base) && is_reserved(base + block - 0x1000));
+    assert_false(is_reserved(base + block));
+    assert_true(reservation_take(base + 3 * block, 0x1000));
+    assert_false(is_reserved(base + 2 * block));
+    assert_true(reservation_take(base + 0x8000, 3 * block)); /* around both */
+    for (uint64_t at = 0; at < 4 * block; at += 0x10000)
         assert_true(is_reserved(base + at));
-    assert_false(is_reserved(base + 0x7000));
-    assert_false(is_reserved(base + 0x38000));
-    assert_true(reservation_take(base + 0x40001, 1)); /* whole pages */
-    assert_true(is_reserved(base + 0x40000));
+    assert_false(is_reserved(base - 0x1000));
+    assert_false(is_reserved(base + 4 * block));
+    assert_true(reservation_take(base + 8 * block + 1, 1));
+    assert_true(is_reserved(base + 8 * block));
 }
 
 static void what_the_program_has_is_not_taken(void **state)
@@ -89,6 +92,10 @@ static void what_the_program_has_is_not_taken(void **state)
     assert_ptr_not_equal(mine, MAP_FAILED);
     *(int *)mine = 7;
     assert_false(reservation_take(base, 0x10000));
+    assert_int_equal(*(int *)mine, 7);
+    assert_true(reservation_take(base + 0x8001, 1)); /* beside it, whole pages */
+    assert_true(is_reserved(base + 0x8000));
+    assert_false(is_reserved(base + 0x9000));
     assert_int_equal(*(int *)mine, 7);
 }
 

@@ -66,22 +66,19 @@ static bool is_reserved(uint64_t address)
 }
 
 /* Blocks of 2 MiB are reserved whole, and with their neighbours. */
+/* Blocks of 2 MiB, whole where the program has nothing in them. */
 static void reservations_grow_together(void **state)
 {
-    const uint64_t base = 0x330000000000, block = 0x200000;
-    assert_true(reservation_take(base + 0x10000, 0x1000));
-    assert_true(reservation_take(base + 0x10000, 0x1000)); /* again: it is ours already */
-    assert_true(is_reserved(base) && is_reserved(base + block - 0x1000));
-    assert_false(is_reserved(base + block));
-    assert_true(reservation_take(base + 3 * block, 0x1000));
+    const uint64_t base = 0x330000000000, block = 2u << 20;
+    assert_true(reservation_take(base + block + 0x10000, 0x1000));
+    assert_true(reservation_take(base + block + 0x10000, 0x1000)); /* again: it is ours already */
+    assert_true(reservation_take(base + 3 * block + 1, 1));
+    assert_false(is_reserved(base + block - 0x1000));
     assert_false(is_reserved(base + 2 * block));
-    assert_true(reservation_take(base + 0x8000, 3 * block)); /* around both */
-    for (uint64_t at = 0; at < 4 * block; at += 0x10000)
+    assert_true(reservation_take(base + 2 * block - 0x1000, block + 0x2000)); /* between both */
+    for (uint64_t at = block; at < 4 * block; at += 0x1000)
         assert_true(is_reserved(base + at));
-    assert_false(is_reserved(base - 0x1000));
     assert_false(is_reserved(base + 4 * block));
-    assert_true(reservation_take(base + 8 * block + 1, 1));
-    assert_true(is_reserved(base + 8 * block));
 }
 
 static void what_the_program_has_is_not_taken(void **state)

@@ -3,9 +3,10 @@
  *   guest  → worker   struct guest_hello
  *   worker → guest    struct server_welcome   (status HANDSHAKE_OK, or a refusal in text)
  *
- * The daemon reads nothing from a guest process, and looks at its first byte alone (wire/monitor.h). When it has no worker to give (no GPU in the pool, ...) it writes a
- * welcome that refuses and closes. All fields little-endian; sizes are fixed for good: a newer
- * version says so in `version` and is refused in words both sides understand. */
+ * The daemon reads nothing from a guest process, and looks at its first byte alone (wire/monitor.h). When it
+ * has no worker to give (no GPU in the pool, ...) it writes a welcome that refuses and closes. All fields
+ * little-endian; sizes are fixed for good: a newer version says so in `version` and is refused in words both
+ * sides understand. */
 #ifndef VGPU_WIRE_HANDSHAKE_H
 #define VGPU_WIRE_HANDSHAKE_H
 

@@ -228,14 +228,15 @@ static void watch_use(uint32_t held)
 {
     static unsigned quiet;
     uint64_t now = submitted();
-    bool busy = (now != looked_at || gpu_time_was_busy()) && !gpu_time_nothing_runs();
+    bool used = now != looked_at || gpu_time_was_busy();
     looked_at = now;
-    gpu_time_look(busy);
-    quiet = busy ? 0 : quiet + 1;
-    atomic_store(&gate.watching_seldom, quiet >= QUIET_LOOKS);
-    futex_wait(&gate_page->word, held, quiet >= QUIET_LOOKS ? SELDOM_NS : LOOK_NS);
-    if (atomic_exchange(&gate.watching_seldom, false) && quiet >= QUIET_LOOKS)
-        quiet = QUIET_LOOKS - 1;
+    gpu_time_look(used && !gpu_time_nothing_runs());
+    quiet = used ? 0 : quiet + 1;
+    bool seldom = quiet >= QUIET_LOOKS;
+    atomic_store(&gate.watching_seldom, seldom);
+    futex_wait(&gate_page->word, held, seldom ? SELDOM_NS : LOOK_NS);
+    if (seldom && !atomic_exchange(&gate.watching_seldom, false))
+        quiet = 0; /* a lane has something to do */
 }
 
 bool gate_goes_first(void)

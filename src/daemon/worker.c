@@ -81,25 +81,28 @@ void worker_announce(struct worker *worker)
     grant_page_announce(worker->page, worker->generation);
 }
 
-static void drain_timer_start(struct worker *worker);
+static void drain_timer_start(struct worker *worker, uint64_t timeout_us);
 
 static void drain_timed_out(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
-    if (sched_vm_is_background(&worker->seat->sched)) { /* the GPU is not its own to finish its work on */
-        drain_timer_start(worker);
+    uint64_t timeout_us = worker->service->drain_timeout_us;
+    uint64_t drain_us =
+        sched_vm_drain_us(&worker->service->schedule.sched, &worker->seat->sched, schedule_now_us());
+    if (sched_vm_is_background(&worker->seat->sched) || (drain_us > 0 && drain_us < timeout_us)) {
+        /* The GPU was not its own to finish its work on for all that time. */
+        drain_timer_start(worker, drain_us < timeout_us ? timeout_us - drain_us : timeout_us);
         return;
     }
     log_warning("VM %s: worker %d has not given GPU %d back within %llu ms (drain_timeout); killing it",
                 worker_vm(worker), worker_pid(worker), (int)worker->seat->gpu->gpu_id,
-                (unsigned long long)worker->service->drain_timeout_us / 1000);
+                (unsigned long long)timeout_us / 1000);
     fault(worker, "it did not give its GPU back within drain_timeout");
     worker_kill(worker);
 }
 
-static void drain_timer_start(struct worker *worker)
+static void drain_timer_start(struct worker *worker, uint64_t timeout_us)
 {
-    uint64_t timeout_us = worker->service->drain_timeout_us;
     if (timeout_us)
         uv_timer_start(&worker->drain_timer, drain_timed_out, (timeout_us + 999) / 1000, 0);
 }
@@ -109,7 +112,7 @@ void worker_revoke(struct worker *worker)
     if (grant_page_revoke(worker->page, worker->generation) == GRANT_BROKEN)
         page_broken(worker);
     else
-        drain_timer_start(worker);
+        drain_timer_start(worker, worker->service->drain_timeout_us);
 }
 
 bool worker_has_given_back(struct worker *worker)

@@ -101,15 +101,22 @@ static void holder_serve(const struct sched *sched, struct sched_vm *vm, uint64_
 
 void fair_settle(const struct sched *sched, struct sched_gpu *gpu)
 {
-    uint64_t left_us = sched->now_us - gpu->settled_us; /* by the front, to the background */
+    uint64_t settled_us = gpu->settled_us;
+    uint64_t left_us = sched->now_us - settled_us; /* by the front, to the background */
     int top = gpu_top_rank(gpu);
     gpu->settled_us = sched->now_us;
     for (struct sched_vm *vm = gpu->holders; vm; vm = vm->next_holder) {
-        if (holder_rank(vm) == top) {
-            uint64_t charge_us = holder_charge(sched, vm);
-            left_us -= lesser(left_us, charge_us);
-            holder_serve(sched, vm, charge_us);
+        if (holder_rank(vm) != top)
+            continue;
+        uint64_t charge_us = holder_charge(sched, vm);
+        if (vm->state == SCHED_VM_REVOKING) { /* it uses what it has, whatever its meter says meanwhile */
+            uint64_t drain_us = sched->now_us - greater(settled_us, vm->revoked_us);
+            vm->drain_us += drain_us;
+            vm->charged_us += drain_us - lesser(drain_us, charge_us);
+            charge_us = greater(charge_us, drain_us);
         }
+        left_us -= lesser(left_us, charge_us);
+        holder_serve(sched, vm, charge_us);
     }
     /* A meter in the background runs while the work there is put off, too. */
     for (struct sched_vm *vm = gpu->holders; vm; vm = vm->next_holder) {

@@ -57,7 +57,7 @@ int gpu_top_rank(const struct sched_gpu *gpu)
 struct places {
     int top;                       /* the rank of the front */
     unsigned front, front_holding; /* holders there; those that are not revoked */
-    unsigned background, background_holding;
+    unsigned background, background_holding, late;
     int background_top;          /* the highest rank there; RANK_NONE: it is empty */
     const struct sched_vm *last; /* the one there that all others go before */
     bool preemptible;            /* all of them */
@@ -80,6 +80,7 @@ static struct places places_now(const struct sched_gpu *gpu)
         places.preemptible = places.preemptible && vm->preemptible;
         if (holder_rank(vm) < places.top) {
             places.background++;
+            places.late += vm->late;
             places.background_holding += holding;
             if (holder_rank(vm) > places.background_top)
                 places.background_top = holder_rank(vm);
@@ -100,6 +101,7 @@ void holder_revoke(struct sched *sched, struct sched_vm *vm)
     assert(vm->told); /* nobody takes a place to lose it in the same review */
     vm->state = SCHED_VM_REVOKING;
     vm->revoked_us = sched->now_us;
+    vm->drain_us = 0;
     sched->actions->revoke(sched->context, vm);
 }
 
@@ -207,7 +209,7 @@ void holder_leave(struct sched *sched, struct sched_vm *vm)
                                    queue->turn_virtual_us - queue->turn_virtual_us / 64);
     vm->interrupted = vm->state == SCHED_VM_REVOKING;
     vm->state = SCHED_VM_IDLE;
-    vm->contended = false;
+    vm->contended = vm->late = false;
 }
 
 /* When one in the background, which gets nothing there, is to come to the front: it has been told a quantum
@@ -227,7 +229,7 @@ static bool background_rises(struct review *review)
 {
     struct places places = places_now(review->gpu);
     for (struct sched_vm *vm = review->gpu->holders; vm; vm = vm->next_holder) {
-        if (holder_rank(vm) == places.top || vm->aged)
+        if (holder_rank(vm) == places.top || vm->aged || vm->late)
             continue;
         uint64_t rising_us = time_add(rising_time(review, vm, places.top), quantum_us(review->sched));
         if (!is_due(review, later(rising_us, time_add(places.front_us, quantum_us(review->sched)))))
@@ -348,7 +350,7 @@ static void take_place(struct sched *sched, const struct candidate *candidate)
     vm->aged = candidate->rank % 2;
     vm->held_class = (enum sched_class)(candidate->rank / 2);
     vm->granted_us = vm->turn_us = sched->now_us;
-    vm->lapsed = false;
+    vm->lapsed = vm->late = false;
     vm->next_holder = gpu->holders;
     gpu->holders = vm;
     gpu->holder_count++;
@@ -425,14 +427,29 @@ static bool ends_turn(struct review *review, const struct places *places, const 
     return is_due(review, later(quantum_end_us, time_add(holder->granted_us + holder->charged_us, ahead_us)));
 }
 
+/* Equals that drain behind a holder wait for its place as others do. */
+static bool late_one_ends_turn(struct review *review, const struct places *places,
+                               const struct sched_vm *holder)
+{
+    for (struct sched_vm *vm = review->gpu->holders; vm; vm = vm->next_holder) {
+        const struct candidate candidate = {vm, class_rank(vm->class, false)};
+        if (vm->late && candidate.rank == holder_rank(holder) &&
+            ends_turn(review, places, holder, &candidate))
+            return true;
+    }
+    return false;
+}
+
 static struct sched_vm *turn_is_over(struct review *review, const struct places *places)
 {
     struct candidate list[CANDIDATES_MAX];
     unsigned count = candidates_now(review, list);
     for (int front = 0; front <= 1; front++) {
         struct sched_vm *holder = first_to_go(review->sched, review->gpu, front);
-        unsigned leaving =
-            front ? places->front - places->front_holding : places->background - places->background_holding;
+        unsigned leaving = front ? places->front - places->front_holding
+                                 : places->background - places->background_holding - places->late;
+        if (holder && leaving == 0 && late_one_ends_turn(review, places, holder))
+            return holder;
         for (unsigned i = 0; holder && i < count; i++) {
             /* Equals wait for a place; one that is becoming free is enough. */
             if (list[i].rank == holder_rank(holder) && leaving > 0)
@@ -448,11 +465,67 @@ static bool somebody_is_revoked(struct review *review)
 {
     struct places places = places_now(review->gpu);
     struct sched_vm *vm = one_too_many(review, &places);
-    if (!vm && review->gpu->waiting_count)
+    if (!vm)
         vm = turn_is_over(review, &places);
     if (vm)
         holder_revoke(review->sched, vm);
     return vm != NULL;
+}
+
+/* ---- Draining ---- */
+
+/* An equal does not wait for ever: who has not drained within a quantum goes on behind it, where slices can
+ * be set, and has its share of the front like one that waits. */
+static bool drain_takes_too_long(struct review *review)
+{
+    struct candidate list[CANDIDATES_MAX];
+    struct places places = places_now(review->gpu);
+    unsigned count = places.preemptible ? candidates_now(review, list) : 0;
+    for (struct sched_vm *vm = review->gpu->holders; vm && count; vm = vm->next_holder) {
+        if (vm->state != SCHED_VM_REVOKING || vm->late || holder_rank(vm) != places.top)
+            continue;
+        for (unsigned i = 0; i < count; i++) {
+            if (list[i].rank != places.top || !list[i].vm->preemptible ||
+                !is_due(review, time_add(vm->revoked_us, quantum_us(review->sched))))
+                continue;
+            fair_settle(review->sched, review->gpu);
+            vm->late = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of those that drain behind the others, the one furthest behind in virtual time. */
+static struct sched_vm *first_late(const struct sched_gpu *gpu)
+{
+    struct sched_vm *first = NULL;
+    for (struct sched_vm *vm = gpu->holders; vm; vm = vm->next_holder) {
+        if (vm->late && (!first || vm->virtual_us < first->virtual_us))
+            first = vm;
+    }
+    return first;
+}
+
+/* A place is free that one that drains may have again: it does, if it is not ahead of those that wait. */
+static bool late_one_returns(struct review *review)
+{
+    struct sched_vm *late = first_late(review->gpu);
+    if (!late)
+        return false;
+    struct places places = places_now(review->gpu);
+    int rank = class_rank(late->class, false);
+    if (rank <= places.top && (rank == places.top || places.background_top > RANK_LATE))
+        return false;
+    for (int class = SCHED_HIGH; class >= (int)late->class; class --) {
+        const struct heap_node *behind = heap_first(&review->gpu->queues[class].fair);
+        if (behind && class_rank((enum sched_class) class, false) != places.top &&
+            (class > (int)late->class || behind->key < late->virtual_us))
+            return false;
+    }
+    late->late = false;
+    late->revoked_us = review->sched->now_us;
+    return true;
 }
 
 /* ---- Telling ---- */
@@ -554,8 +627,8 @@ void gpu_review(struct sched *sched, struct sched_gpu *gpu)
     struct review review = {.sched = sched, .gpu = gpu};
     do {
         review.due_us = SCHED_NEVER;
-    } while (aged_turns_lapse(&review) || background_rises(&review) || somebody_is_granted(&review) ||
-             somebody_is_revoked(&review));
+    } while (aged_turns_lapse(&review) || background_rises(&review) || late_one_returns(&review) ||
+             somebody_is_granted(&review) || somebody_is_revoked(&review) || drain_takes_too_long(&review));
     holders_are_told(&review);
     next_one_prepares(&review);
     deadline_set(sched, gpu, review.due_us);

@@ -6,14 +6,15 @@
 
 /* The order in which VMs are served. Each class has two ranks: that of its own VMs, and above it that of
  * lower ones that have risen to it by going without. */
-#define RANK_NONE (-1)
+#define RANK_NONE (-2)
+#define RANK_LATE (-1) /* of those that take too long to drain: behind all others */
 static inline int class_rank(enum sched_class class, bool aged)
 {
     return 2 * (int)class + aged;
 }
 static inline int holder_rank(const struct sched_vm *holder)
 {
-    return class_rank(holder->held_class, holder->aged);
+    return holder->late ? RANK_LATE : class_rank(holder->held_class, holder->aged);
 }
 
 /* The highest rank of a holder; RANK_NONE: the GPU is free. */

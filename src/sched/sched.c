@@ -244,6 +244,15 @@ bool sched_vm_comes_first(const struct sched *sched, const struct sched_vm *a, c
     return key_a != key_b ? key_a < key_b : a->fair.order < b->fair.order;
 }
 
+uint64_t sched_vm_drain_us(const struct sched *sched, const struct sched_vm *vm, uint64_t now_us)
+{
+    if (vm->state != SCHED_VM_REVOKING)
+        return 0;
+    uint64_t from_us = vm->revoked_us > vm->gpu->settled_us ? vm->revoked_us : vm->gpu->settled_us;
+    bool drains = !sched_vm_is_background(vm) && now_us > from_us;
+    return vm->drain_us + (drains ? now_us - from_us : 0);
+}
+
 bool sched_vm_is_background(const struct sched_vm *vm)
 {
     return sched_vm_holds(vm) && holder_rank(vm) < gpu_top_rank(vm->gpu);

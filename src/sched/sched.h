@@ -109,6 +109,8 @@ struct sched_vm {
     uint64_t granted_us;
     uint64_t turn_us;    /* when its turn began: granted, or brought to the front for its wait */
     uint64_t revoked_us; /* while REVOKING: since when */
+    bool late;           /* while REVOKING: it has taken too long to drain, and goes on behind the others */
+    uint64_t drain_us;   /* while REVOKING: how long it has had the front since */
     uint64_t metered_us; /* what its meter said when it was granted */
     uint64_t charged_us; /* of this grant */
 };
@@ -192,6 +194,9 @@ static inline bool sched_vm_holds(const struct sched_vm *vm)
 {
     return vm->state == SCHED_VM_HOLDING || vm->state == SCHED_VM_REVOKING;
 }
+/* How long a REVOKING VM has had the GPU to itself since: in the background its drain does not go on by
+ * right. */
+uint64_t sched_vm_drain_us(const struct sched *sched, const struct sched_vm *vm, uint64_t now_us);
 /* Whether it holds in the background: somebody of a higher rank is on its GPU. */
 bool sched_vm_is_background(const struct sched_vm *vm);
 

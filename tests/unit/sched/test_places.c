@@ -229,6 +229,44 @@ static void equals_at_the_front_take_turns(void **state)
     expect_place(&f.low, BACKGROUND); /* all the time */
 }
 
+/* Low never drains: it takes turns with low2 nevertheless, half the time each. */
+static void equals_take_turns_with_who_does_not_drain(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_vm_want(&f.sched, &f.low, 0);
+    sched_vm_want(&f.sched, &f.low2, 1);
+    sched_advance(&f.sched, QUANTUM);
+    assert_int_equal(f.low.state, SCHED_VM_REVOKING);
+    expect_place(&f.low2, WAITS);
+    used(&f, &f.low, 2 * QUANTUM);
+    sched_advance(&f.sched, 2 * QUANTUM);
+    expect_place(&f.low2, FRONT);
+    expect_told(&f.low2, false, SCHED_SLICE_LONG);
+    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
+    assert_int_equal(sched_vm_drain_us(&f.sched, &f.low, 2 * QUANTUM), QUANTUM);
+
+    uint64_t time_us[2] = {2 * QUANTUM, 0};
+    while (f.sched.now_us < 100 * QUANTUM) {
+        uint64_t now = f.sched.now_us;
+        struct sched_vm *front = sched_vm_is_background(&f.low) ? &f.low2 : &f.low;
+        sched_advance(&f.sched, sched_next_deadline_us(&f.sched));
+        used(&f, front, f.sched.now_us - now);
+        time_us[front == &f.low2] += f.sched.now_us - now;
+        if (f.low2.state == SCHED_VM_REVOKING) {
+            sched_vm_released(&f.sched, &f.low2, f.sched.now_us);
+            sched_vm_want(&f.sched, &f.low2, f.sched.now_us);
+        }
+    }
+    assert_in_range(time_us[0], 47 * QUANTUM, 53 * QUANTUM);
+    assert_in_range(time_us[1], 47 * QUANTUM, 53 * QUANTUM);
+    /* In the background it does not drain by right: only what it had of the front counts against it. */
+    assert_in_range(sched_vm_drain_us(&f.sched, &f.low, f.sched.now_us), 45 * QUANTUM, 53 * QUANTUM);
+    sched_vm_released(&f.sched, &f.low, f.sched.now_us);
+    expect_place(&f.low2, FRONT);
+    expect_told(&f.low2, false, SCHED_SLICE_SHORT);
+}
+
 static void who_comes_next_hears_of_it_while_the_place_is_made_free(void **state)
 {
     struct fixture f;
@@ -469,6 +507,7 @@ int main(void)
         cmocka_unit_test(equals_in_the_background_wait_for_the_drain),
         cmocka_unit_test(a_higher_class_does_not_wait_for_two_below_it),
         cmocka_unit_test(equals_at_the_front_take_turns),
+        cmocka_unit_test(equals_take_turns_with_who_does_not_drain),
         cmocka_unit_test(who_comes_next_hears_of_it_while_the_place_is_made_free),
         cmocka_unit_test(who_cannot_be_preempted_runs_alone),
         cmocka_unit_test(who_turns_out_not_to_follow_leaves_the_background),

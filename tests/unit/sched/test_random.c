@@ -78,11 +78,14 @@ static bool active(struct world *w, unsigned gpu, int class)
     return left != SCHED_NEVER && w->now - left <= quantum(w);
 }
 
+#define LATE   (-1)
+#define NOBODY (-2)
+
 /* Twice the class it counts as, and one more if it has risen to it. */
 static int rank_at(struct world *w, unsigned gpu, const struct model_vm *vm, uint64_t time)
 {
     if (HOLDS(vm))
-        return 2 * (int)vm->vm.held_class + vm->vm.aged;
+        return vm->vm.late ? LATE : 2 * (int)vm->vm.held_class + vm->vm.aged;
     if (w->gpus[gpu].ageing_us && time >= w->gpus[gpu].aged_next_us) {
         for (int class = SCHED_HIGH; class > (int)vm->vm.class; class --) {
             uint64_t steps = (uint64_t)(class - (int)vm->vm.class);
@@ -105,14 +108,14 @@ static bool counts_as(struct world *w, unsigned gpu, const struct model_vm *vm, 
 
 struct scene {
     int top;
-    unsigned front, front_holding, background, background_holding, waiting;
+    unsigned front, front_holding, background, background_holding, late, waiting;
     bool preemptible;
     uint64_t front_turn;
 };
 
 static struct scene look(struct world *w, unsigned gpu)
 {
-    struct scene s = {.top = -1, .preemptible = true};
+    struct scene s = {.top = NOBODY, .preemptible = true};
     EACH(w, gpu, vm, HOLDS(vm))
     {
         int rank = rank_at(w, gpu, vm, w->now);
@@ -125,6 +128,7 @@ static struct scene look(struct world *w, unsigned gpu)
         bool holding = vm->vm.state == SCHED_VM_HOLDING;
         s.front += front;
         s.background += !front;
+        s.late += !front && rank_at(w, gpu, vm, w->now) == LATE;
         s.front_holding += front && holding;
         s.background_holding += !front && holding;
         if (front && holding && vm->vm.turn_us > s.front_turn)
@@ -140,7 +144,7 @@ static bool fits(struct world *w, unsigned gpu, const struct scene *s, const str
                  uint64_t time)
 {
     bool beside = s->preemptible && vm->vm.preemptible;
-    if (s->top < 0)
+    if (s->top == NOBODY)
         return true;
     if (rank == s->top)
         return s->front < w->gpus[gpu].places && (beside || s->background == 0);
@@ -195,7 +199,7 @@ static bool outlasts(struct world *w, unsigned gpu, const struct scene *s, const
         return false;
     if (rank > held)
         return rank % 2 ? turn_over : time >= holder->vm.granted_us + w->config.min_hold_us;
-    if ((front ? s->front - s->front_holding : s->background - s->background_holding) > 0)
+    if ((front ? s->front - s->front_holding : s->background - s->background_holding - s->late) > 0)
         return false; /* a place is becoming free */
     __uint128_t used = (__uint128_t)(time - holder->vm.granted_us - holder->vm.charged_us) * SCHED_WEIGHT_MAX;
     return turn_over && (rank % 2 || (__uint128_t)holder->vm.virtual_us * holder->vm.weight + used >=
@@ -216,6 +220,13 @@ static bool must_go(struct world *w, unsigned gpu, const struct model_vm *holder
     struct scene s = look(w, gpu);
     if (too_many(w, gpu, &s, holder))
         return true;
+    /* Who drains behind it wants its place as well. */
+    EACH(w, gpu, late, HOLDS(late) && late->vm.late)
+    {
+        int rank = 2 * (int)late->vm.class;
+        if (rank == rank_at(w, gpu, holder, time) && outlasts(w, gpu, &s, holder, late, rank, time))
+            return true;
+    }
     for (int rank = 5; rank >= 0; rank--) {
         struct model_vm *first = NULL;
         EACH(w, gpu, vm, WAITS(vm) && counts_as(w, gpu, vm, rank, time))
@@ -329,6 +340,15 @@ static void check_holder(struct world *w, unsigned gpu, const struct scene *s, c
         fail(w, "the wrong slice", holder);
     if (too_many(w, gpu, s, holder) && !holder->revoked)
         fail(w, "more holders than places", holder);
+    const struct model_vm *equal = NULL;
+    EACH(w, gpu, vm, WAITS(vm) && 2 * (int)vm->vm.class == s->top)
+    {
+        if (!equal || goes_first(vm, equal, s->top))
+            equal = vm;
+    }
+    if (equal && equal->vm.preemptible && s->preemptible && holder->revoked &&
+        rank_at(w, gpu, holder, w->now) == s->top && w->now >= holder->vm.revoked_us + quantum(w))
+        fail(w, "has equals wait for its drain", holder);
     if (holder->vm.aged && w->now >= holder->vm.turn_us + quantum(w))
         fail(w, "an aged turn that does not end", holder);
     if (!s->waiting && holder->contended && !holder->revoked && !sched_vm_is_background(&holder->vm))

@@ -98,7 +98,7 @@ def a_long_queue_of_work_stays_with_the_worker(host, build):
     """The simulated driver takes a thousand pieces of work at once; what it has taken must be waited for."""
     host.register("equal", "A", "low")
     low = Guest(host, build, "low")
-    low.say("pile 5000 1500")
+    low.say("pile 2000 1500")
     wait_until(lambda: live(host, "low")["gpu_calls"] > 10, 20, "the first of the work")
     time.sleep(0.3)
     taken = live(host, "low")["gpu_calls"]
@@ -208,7 +208,7 @@ TESTS = {
 
 def run(build, name):
     test, environment = TESTS[name]
-    host = Host(Installation(build), "simulated")
+    host = Host(Installation(build), "simulated", warm_workers=0)
     host.environment.update(environment)
     with host:
         host.set_up([("low", "A", "low"), ("high", "A", "high")])

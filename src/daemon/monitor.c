@@ -12,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Agents and people who look at one VM at a time; all of them together cost a few thousand answers a second.
- */
-#define MONITORS_PER_VM_MAX 16
+/* Each process that uses NCCL keeps a connection, as does each agent. All of them together cost a few
+ * thousand answers a second. */
+#define MONITORS_PER_VM_MAX 64
 
 /* A use of the GPU that is the mean of a shorter time says little. */
 #define UTILIZATION_US UINT64_C(500000)

@@ -370,7 +370,7 @@ def crowds_are_kept_out(host):
     """Connections that say nothing, and those that ask nothing more, are bounded; and their VM is served again."""
     silent = [connect(host, "one") for _ in range(100)]
     asking = []
-    for _ in range(40):
+    for _ in range(90):
         client = connect(host, "one")
         client.sendall(b"N")
         asking.append(client)

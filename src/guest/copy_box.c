@@ -51,7 +51,7 @@ struct end {
     const void *host;
     CUdeviceptr device;
     CUarray array;
-    size_t x, y, z, level;
+    size_t x, y, z;
     size_t pitch, rows;
 };
 
@@ -66,8 +66,6 @@ static CUresult resolve_array(struct side *side, const struct end *end)
 
 static CUresult resolve_side(struct side *side, const struct end *end, const struct box *box)
 {
-    if (end->level != 0)
-        return CUDA_ERROR_INVALID_VALUE;
     if (end->type == CU_MEMORYTYPE_ARRAY)
         return resolve_array(side, end);
     if (end->type != CU_MEMORYTYPE_HOST && end->type != CU_MEMORYTYPE_DEVICE &&
@@ -334,7 +332,7 @@ CUresult copy_box(const CUDA_MEMCPY3D *copy, enum box_form form, CUstream stream
     CUresult result = context_required();
     if (result != CUDA_SUCCESS)
         return result;
-    if (copy == NULL || (form != BOX_PEER && (copy->reserved0 != NULL || copy->reserved1 != NULL)))
+    if (copy == NULL) /* the real driver does not look at levels and reserved fields either */
         return CUDA_ERROR_INVALID_VALUE;
     const struct box box = {copy->WidthInBytes, copy->Height, copy->Depth};
     const struct end source = {.type = copy->srcMemoryType,
@@ -344,7 +342,6 @@ CUresult copy_box(const CUDA_MEMCPY3D *copy, enum box_form form, CUstream stream
                                .x = copy->srcXInBytes,
                                .y = copy->srcY,
                                .z = copy->srcZ,
-                               .level = copy->srcLOD,
                                .pitch = copy->srcPitch,
                                .rows = copy->srcHeight};
     const struct end target = {.type = copy->dstMemoryType,
@@ -354,7 +351,6 @@ CUresult copy_box(const CUDA_MEMCPY3D *copy, enum box_form form, CUstream stream
                                .x = copy->dstXInBytes,
                                .y = copy->dstY,
                                .z = copy->dstZ,
-                               .level = copy->dstLOD,
                                .pitch = copy->dstPitch,
                                .rows = copy->dstHeight};
     if (box.width == 0 || box.height == 0 || box.depth == 0)

@@ -354,8 +354,10 @@ CUresult cuCtxGetExecAffinity(CUexecAffinityParam *pExecAffinity, CUexecAffinity
 {
     struct CUctx_st *context;
     CUresult result = context_current(&context);
-    if (!result && (!pExecAffinity || type != CU_EXEC_AFFINITY_TYPE_SM_COUNT))
+    if (!result && !pExecAffinity)
         result = CUDA_ERROR_INVALID_VALUE;
+    if (!result && type != CU_EXEC_AFFINITY_TYPE_SM_COUNT)
+        result = CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY;
     if (result)
         return result;
     pExecAffinity->type = type;

@@ -198,15 +198,10 @@ static void read_ends(const CUDA_MEMCPY3D *copy, struct end *to, struct end *fro
                          .rows = copy->srcHeight};
 }
 
-static bool copy_is_plain(const CUDA_MEMCPY3D *copy)
-{
-    return copy && !copy->reserved0 && !copy->reserved1 && !copy->srcLOD && !copy->dstLOD;
-}
-
 CUresult copy_3d(struct CUstream_st *stream, const CUDA_MEMCPY3D *copy, bool is_async)
 {
     struct end to, from;
-    if (!copy_is_plain(copy))
+    if (!copy)
         return CUDA_ERROR_INVALID_VALUE;
     read_ends(copy, &to, &from);
     return copy_box(stream, &to, &from, copy->WidthInBytes, copy->Height, copy->Depth, is_async);
@@ -216,7 +211,7 @@ CUresult box_work_make(const CUDA_MEMCPY3D *copy, struct work **work)
 {
     struct end to, from;
     struct box_work *box;
-    if (!copy_is_plain(copy) || !copy->WidthInBytes || !copy->Height || !copy->Depth)
+    if (!copy || !copy->WidthInBytes || !copy->Height || !copy->Depth)
         return CUDA_ERROR_INVALID_VALUE;
     read_ends(copy, &to, &from);
     CUresult result = make_box(&to, &from, copy->WidthInBytes, copy->Height, copy->Depth, &box);

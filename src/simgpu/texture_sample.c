@@ -214,6 +214,10 @@ static struct sample sample_level(const struct texture *texture, const struct pt
             fetch->geometry == PTX_GEOMETRY_CUBE_LAYERED ? clamp_layer(fetch->layer, texels->depth / 6) : 0;
         manner.slice = layer * 6 + face_of(fetch->at, at);
     }
+    /* To the hardware one dimension is two, with one row that is read at its edge: where a border is around
+     * it, half of what is seen is border. */
+    if (manner.axes == 1 && !fetch->is_whole && description->addressMode[1] == CU_TR_ADDRESS_MODE_BORDER)
+        manner.axes = 2;
     for (unsigned int axis = 0; axis < manner.axes; axis++) {
         CUaddress_mode mode = description->addressMode[axis];
         bool turns = mode == CU_TR_ADDRESS_MODE_WRAP || mode == CU_TR_ADDRESS_MODE_MIRROR;

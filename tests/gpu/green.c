@@ -129,6 +129,7 @@ static void logs(void)
         SKIP("the simulated driver keeps no log");
     CHECK(result == CUDA_SUCCESS);
     EXPECT(CUDA_SUCCESS, cuLogsDumpToMemory(&iterator, text, &size, 0));
+    size = sizeof text;
     EXPECT(CUDA_SUCCESS, cuLogsDumpToMemory(NULL, text, &size, 0));
     NOTE(cuLogsCurrent(NULL, 0));
     NOTE(cuLogsDumpToMemory(NULL, NULL, &size, 0));

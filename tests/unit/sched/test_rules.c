@@ -485,8 +485,9 @@ static void saturate(struct fixture *f, struct sched_vm *const *vms, size_t coun
     while (now < time_us) {
         struct sched_vm *holder = f->gpu.holders;
         size_t i = 0;
-        while (vms[i] != holder)
+        while (i + 1 < count && vms[i] != holder)
             i++;
+        assert_ptr_equal(vms[i], holder);
         if (holder->state == SCHED_VM_HOLDING) {
             assert_true(sched_next_deadline_us(&f->sched) != SCHED_NEVER);
             sched_advance(&f->sched, sched_next_deadline_us(&f->sched));

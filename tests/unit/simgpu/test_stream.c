@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-
 const struct fixture_process fixture_processes[] = {{NULL, NULL}};
 
 /* Two words of device memory, zero at first. */

@@ -16,7 +16,7 @@ struct CUctx_st {
     bool is_primary;
     unsigned int flags;
     unsigned long long id;
-    atomic_uint attached; /* cuCtxAttach without its cuCtxDetach */
+    atomic_uint attached;   /* cuCtxAttach without its cuCtxDetach */
     uint32_t channel_group; /* 0: none */
 
     _Atomic CUresult error;      /* of work that went wrong: for good, every later call returns it */

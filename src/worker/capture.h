@@ -19,8 +19,8 @@ static inline bool capture_is_under_way(void)
 /* The stream captures, or has captured until something went wrong. */
 bool capture_has(CUstream stream);
 
-/* Whether a copy through memory of the worker's own must not be given to this stream: a graph would make it again
- * when that memory holds something else. */
+/* Whether a copy through memory of the worker's own must not be given to this stream: a graph would make it
+ * again when that memory holds something else. */
 static inline bool capture_refuses(CUstream stream)
 {
     return capture_is_under_way() && capture_has(stream);

@@ -26,8 +26,8 @@ static struct attack_lane *lane_of(struct attacker *attacker)
     return lane;
 }
 
-/* Every call: no request at all, then bytes that are all the same. One is only answered when there is a function
- * of the program's to be called. */
+/* Every call: no request at all, then bytes that are all the same. One is only answered when there is a
+ * function of the program's to be called. */
 static void every_call_with(struct attacker *attacker, int byte, size_t bytes)
 {
     static uint8_t body[4096];

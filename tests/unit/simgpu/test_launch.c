@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 /* --- further processes --- */
 
 /* Faults, and goes on to see what then works. */

@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-
 const struct fixture_process fixture_processes[] = {{NULL, NULL}};
 
 /* --- allocating --- */

@@ -213,7 +213,8 @@ VGPU_EXPORT CUresult cuCtxGetId(CUcontext ctx, unsigned long long *ctxId)
         return CUDA_SUCCESS;
     }
     result = forward_cuCtxGetId(ctx, ctxId);
-    unsigned long long *remembered = result == CUDA_SUCCESS ? malloc(sizeof *remembered) : NULL;
+    unsigned long long *remembered =
+        result == CUDA_SUCCESS && ctxId != NULL ? malloc(sizeof *remembered) : NULL;
     if (remembered != NULL) {
         *remembered = *ctxId;
         handle_attach((uintptr_t)context, remembered);

@@ -24,6 +24,7 @@ void diagnostics_say(const char *format, ...)
     size_t used = strlen(line);
     va_list args;
     va_start(args, format);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it was started a line before
     int body = vsnprintf(line + used, sizeof line - used - 1, format, args);
     va_end(args);
     if (body > 0)

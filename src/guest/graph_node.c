@@ -196,7 +196,7 @@ static CUresult send_add(struct message *message, const struct request_graph_nod
         memcpy(body, dependencies, nodes_bytes);
     if (edges_bytes > 0)
         memcpy(body + nodes_bytes, edges, edges_bytes);
-    if (wire->params.tail_bytes > 0)
+    if (wire->tail != NULL && wire->params.tail_bytes > 0)
         memcpy(body + nodes_bytes + edges_bytes, wire->tail, wire->params.tail_bytes);
     return message_wait(message, NULL, 0);
 }
@@ -222,9 +222,9 @@ static CUresult add(CUgraphNode *node, CUgraph graph, const CUgraphNode *depende
     handle_settle(request.node, reply.node);
     graph_owns((uintptr_t)graph, reply.node);
     if (wire->params.type == CU_GRAPH_NODE_TYPE_CONDITIONAL) {
-        const uint64_t *given = (const uint64_t *)(body + sizeof reply);
         bool enough = bytes >= sizeof reply + wire->params.tail_bytes;
-        CUresult settled = settle_conditional(wire, reply.node, enough ? given : NULL, params);
+        const uint64_t *given = enough ? (const uint64_t *)(body + sizeof reply) : NULL;
+        CUresult settled = settle_conditional(wire, reply.node, given, params);
         result = result != CUDA_SUCCESS ? result : settled;
     }
     if (wire->params.type == CU_GRAPH_NODE_TYPE_MEM_ALLOC && result == CUDA_SUCCESS)

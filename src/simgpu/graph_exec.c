@@ -208,7 +208,7 @@ static void run_graph(struct work *work)
 static void finish_graph(struct work *work)
 {
     struct graph_work *job = (struct graph_work *)work;
-    for (size_t i = 0; i < job->count; i++) {
+    for (size_t i = 0; job->items && i < job->count; i++) {
         if (job->items[i].mark)
             work_complete(job->items[i].mark);
         work_release(job->items[i].mark);

@@ -45,7 +45,7 @@ static void read_channel(const struct texels *texels, const uint8_t *from, bool 
         largest = 255;
         break;
     case CU_AD_FORMAT_SIGNED_INT8:
-        whole = (int8_t)*from;
+        whole = *from < 128 ? *from : *from - 256;
         largest = 127;
         break;
     case CU_AD_FORMAT_UNSIGNED_INT16:
@@ -106,7 +106,7 @@ static struct sample read_texel(const struct manner *manner, const int64_t index
     int64_t at[3] = {0, 0, (int64_t)manner->slice};
     struct sample sample = {0};
     bool outside = false;
-    for (unsigned int axis = 0; axis < manner->axes; axis++) {
+    for (unsigned int axis = 0; axis < 3 && axis < manner->axes; axis++) {
         at[axis] = place(index[axis], sizes[axis], manner->modes[axis]);
         outside |= at[axis] < 0;
     }
@@ -142,7 +142,7 @@ static struct sample linear(const struct manner *manner, const float at[3])
     struct sample mixture = {0};
     float weights[3] = {0};
     int64_t first[3] = {0};
-    for (unsigned int axis = 0; axis < manner->axes; axis++) {
+    for (unsigned int axis = 0; axis < 3 && axis < manner->axes; axis++) {
         float centred = at[axis] - 0.5f, whole = floorf(centred);
         first[axis] = (int64_t)whole;
         weights[axis] = rintf((centred - whole) * 256) / 256;
@@ -150,7 +150,7 @@ static struct sample linear(const struct manner *manner, const float at[3])
     for (unsigned int corner = 0; corner < 1u << manner->axes; corner++) {
         int64_t index[3] = {0};
         float weight = 1;
-        for (unsigned int axis = 0; axis < manner->axes; axis++) {
+        for (unsigned int axis = 0; axis < 3 && axis < manner->axes; axis++) {
             bool second = corner >> axis & 1;
             index[axis] = first[axis] + second;
             weight *= second ? weights[axis] : 1 - weights[axis];

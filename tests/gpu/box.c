@@ -447,7 +447,8 @@ static void batches_of_boxes(void)
     EXPECT(CUDA_SUCCESS, cuStreamSynchronize(stream));
     for (int z = 0; z < DEPTH - 1; z++)
         for (int y = 0; y < HEIGHT - 1; y++)
-            CHECK(memcmp(&back[z][y][0], &source[z + 1][y + 1][2], (WIDTH - 2) * sizeof(float)) == 0);
+            for (int x = 0; x < WIDTH - 2; x++)
+                CHECK(back[z][y][x] == source[z + 1][y + 1][x + 2]);
     NOTE(cuMemcpy3DBatchAsync_v2(0, &operation, 0, stream));
     NOTE(cuMemcpy3DBatchAsync_v2(1, NULL, 0, stream));
     NOTE(cuMemcpy3DBatchAsync_v2(1, &operation, 0, NULL));

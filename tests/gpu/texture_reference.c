@@ -60,7 +60,8 @@ static void read_by_kernels(void)
         EXPECT(CUDA_SUCCESS,
                cuLaunchKernel(function, 1, 1, 1, WIDTH, 1, 1, 0, NULL, ARGUMENTS(&output, &x, &row), NULL));
         REQUIRE(cuMemcpyDtoH(seen, output, sizeof seen));
-        CHECK(memcmp(seen, data[y], sizeof seen) == 0);
+        for (int column = 0; column < WIDTH; column++)
+            CHECK(seen[column] == data[y][column]);
     }
     REQUIRE(cuMemFree(output));
     REQUIRE(cuModuleUnload(module));

@@ -96,7 +96,7 @@ static CUresult ask_part(const struct list_question *question, size_t offset, ui
     }
     size_t bytes = 0;
     const uint8_t *body = result == CUDA_SUCCESS ? message_reply(&message, &bytes) : NULL;
-    const uint64_t *given = (const uint64_t *)(body + sizeof reply);
+    const uint64_t *given = result == CUDA_SUCCESS ? (const uint64_t *)(body + sizeof reply) : NULL;
     uint32_t arrays = question->what == GRAPH_EDGES ? 2 : 1;
     size_t each = arrays * sizeof *given + (request.wants_edges ? sizeof(CUgraphEdgeData) : 0);
     if (result == CUDA_SUCCESS && (reply.count > count || bytes < sizeof reply + reply.count * each))

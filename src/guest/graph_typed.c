@@ -119,8 +119,9 @@ VGPU_EXPORT CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode hNode, CUDA_KERNE
     if (list == NULL)
         return result != CUDA_SUCCESS ? result : CUDA_ERROR_OUT_OF_MEMORY;
     bool is_kernel = handle_value_kind(wire.kernel.function) == HANDLE_KERNEL;
+    bool has_function = !is_kernel || wire.kernel.has_function; /* a kernel is taken for its function, too */
     *nodeParams =
-        (CUDA_KERNEL_NODE_PARAMS){.func = is_kernel ? NULL : (CUfunction)(uintptr_t)wire.kernel.function,
+        (CUDA_KERNEL_NODE_PARAMS){.func = has_function ? (CUfunction)(uintptr_t)wire.kernel.function : NULL,
                                   .gridDimX = wire.kernel.grid[0],
                                   .gridDimY = wire.kernel.grid[1],
                                   .gridDimZ = wire.kernel.grid[2],

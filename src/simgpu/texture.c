@@ -220,8 +220,12 @@ static CUresult check_resource(const CUDA_RESOURCE_DESC *resource)
         return CUDA_ERROR_INVALID_VALUE;
     switch (resource->resType) {
     case CU_RESOURCE_TYPE_ARRAY:
+        if (!resource->res.array.hArray)
+            return CUDA_ERROR_INVALID_VALUE;
         return array_find(resource->res.array.hArray) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
     case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY:
+        if (!resource->res.mipmap.hMipmappedArray)
+            return CUDA_ERROR_INVALID_VALUE;
         return mipmapped_array_find(resource->res.mipmap.hMipmappedArray) ? CUDA_SUCCESS
                                                                           : CUDA_ERROR_INVALID_HANDLE;
     case CU_RESOURCE_TYPE_LINEAR:
@@ -306,11 +310,9 @@ CUresult cuSurfObjectCreate(CUsurfObject *pSurfObject, const CUDA_RESOURCE_DESC 
         return result;
     if (pResDesc->resType != CU_RESOURCE_TYPE_ARRAY)
         return CUDA_ERROR_INVALID_VALUE;
-    const struct CUarray_st *array = array_find(pResDesc->res.array.hArray);
-    if (!array)
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (!(array->descriptor.Flags & CUDA_ARRAY3D_SURFACE_LDST))
-        return CUDA_ERROR_INVALID_VALUE;
+    result = check_resource(pResDesc); /* CUDA_ARRAY3D_SURFACE_LDST is not asked for by the driver either */
+    if (result)
+        return result;
     texture.resource = *pResDesc;
     result = add(&texture, &object);
     if (!result)

@@ -21,6 +21,8 @@ struct graph_node_params {
             uint32_t block[3];
             uint32_t shared_bytes;
             uint32_t parameter_bytes;
+            uint32_t has_function; /* in replies: the driver names a function beside the kernel */
+            uint32_t reserved;
         } kernel;
         CUDA_MEMCPY3D copy;
         CUDA_MEMSET_NODE_PARAMS memset;

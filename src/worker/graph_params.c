@@ -103,6 +103,7 @@ static CUresult reply_kernel(struct call *call, CUgraphNode node, struct graph_n
     memcpy(wire->kernel.block, (uint32_t[]){kernel.blockDimX, kernel.blockDimY, kernel.blockDimZ},
            sizeof wire->kernel.block);
     wire->kernel.shared_bytes = kernel.sharedMemBytes;
+    wire->kernel.has_function = kernel.func != NULL;
     uint8_t *bytes = calloc(1, PARAMETER_BYTES_MAX);
     if (bytes == NULL)
         return CUDA_ERROR_OUT_OF_MEMORY;

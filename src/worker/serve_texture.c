@@ -13,11 +13,15 @@ static CUresult translate(CUDA_RESOURCE_DESC *resource)
     void *array;
     switch (resource->resType) {
     case CU_RESOURCE_TYPE_ARRAY:
+        if (resource->res.array.hArray == NULL)
+            return CUDA_ERROR_INVALID_VALUE;
         if (!handle_find(HANDLE_ARRAY, (uintptr_t)resource->res.array.hArray, &array) || array == NULL)
             return CUDA_ERROR_INVALID_HANDLE;
         resource->res.array.hArray = array;
         return CUDA_SUCCESS;
     case CU_RESOURCE_TYPE_MIPMAPPED_ARRAY:
+        if (resource->res.mipmap.hMipmappedArray == NULL)
+            return CUDA_ERROR_INVALID_VALUE;
         if (!handle_find(HANDLE_MIPMAPPED_ARRAY, (uintptr_t)resource->res.mipmap.hMipmappedArray, &array) ||
             array == NULL)
             return CUDA_ERROR_INVALID_HANDLE;

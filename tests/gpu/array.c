@@ -100,6 +100,7 @@ static void one_dimension(void)
     REQUIRE(cuMemcpyDtoH(back, memory, 1000));
     CHECK(memcmp(data + 300, back, 1000) == 0);
     EXPECT(CUDA_SUCCESS, cuMemcpyDtoA(second, 500, memory + 10, 200));
+    REQUIRE(cuCtxSynchronize()); /* the stream does not wait for the default one */
     EXPECT(CUDA_SUCCESS, cuMemcpyAtoHAsync(back, second, 500, 200, stream));
     EXPECT(CUDA_SUCCESS, cuStreamSynchronize(stream));
     CHECK(memcmp(data + 310, back, 200) == 0);

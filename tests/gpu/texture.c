@@ -357,8 +357,8 @@ static void asked(void)
     EXPECT(CUDA_SUCCESS, cuTexObjectGetResourceDesc(&told, object));
     CHECK(told.resType == CU_RESOURCE_TYPE_ARRAY && told.res.array.hArray == array);
     EXPECT(CUDA_SUCCESS, cuTexObjectGetTextureDesc(&described, object));
-    say("modes %d %d, filter %d, flags %u, border %g", described.addressMode[0], described.addressMode[1],
-        described.filterMode, described.flags, (double)described.borderColor[3]);
+    say("modes %d %d, filter %d, flags %u", described.addressMode[0], described.addressMode[1],
+        described.filterMode, described.flags); /* the real driver leaves the border as it was in memory */
     NOTE(cuTexObjectGetResourceViewDesc(&seen_view, object));
     EXPECT(CUDA_SUCCESS, cuTexObjectGetResourceViewDesc(&seen_view, viewed));
     say("view %#x, %zu x %zu", (unsigned)seen_view.format, seen_view.width, seen_view.height);
@@ -411,10 +411,8 @@ static void refused(void)
     bad = good;
     bad.res.array.hArray = integers;
     NOTE(cuTexObjectCreate(&object, &bad, &wrong, NULL));
-    EXPECT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(NULL, &good));
-    EXPECT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(&surface, NULL));
-    EXPECT(CUDA_ERROR_INVALID_VALUE, cuSurfObjectCreate(&surface, &good)); /* not made for surfaces */
-    EXPECT(CUDA_ERROR_INVALID_VALUE, cuTexObjectGetTextureDesc(NULL, 0));
+    EXPECT(CUDA_SUCCESS, cuSurfObjectCreate(&surface, &good)); /* though not made for surfaces */
+    EXPECT(CUDA_SUCCESS, cuSurfObjectDestroy(surface));
     REQUIRE(cuArrayDestroy(array));
     REQUIRE(cuArrayDestroy(integers));
     REQUIRE(cuMemFree(memory));

@@ -213,15 +213,17 @@ VGPU_EXPORT nvmlReturn_t nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t device
 }
 
 /* Whether one GPU reaches the other's memory. NCCL asks of each pair at its start, of a GPU and itself too,
- * and gives up over anything but an answer (src/misc/nvmlwrap.cc of NVIDIA/nccl). */
+ * and gives up over anything but an answer (src/misc/nvmlwrap.cc of NVIDIA/nccl). Driver 580 says of a GPU
+ * and itself that no such way is supported, and OK where it does not know the way that is asked for. */
 VGPU_EXPORT nvmlReturn_t nvmlDeviceGetP2PStatus(nvmlDevice_t device1, nvmlDevice_t device2,
                                                 unsigned int p2pIndex, unsigned int *p2pStatus)
 {
-    enum { STATUS_OK = 0, CAPS_INDEX_UNKNOWN = 5 }; /* nvmlGpuP2PStatus_t, nvmlGpuP2PCapsIndex_t */
+    enum { STATUS_OK = 0, STATUS_NOT_SUPPORTED = 5, CAPS_INDEX_UNKNOWN = 5 }; /* nvml.h: nvmlGpuP2P... */
     nvmlReturn_t result = nvml_host_check(device2);
-    if (result == NVML_SUCCESS && p2pIndex >= CAPS_INDEX_UNKNOWN)
-        result = NVML_ERROR_INVALID_ARGUMENT;
-    return result == NVML_SUCCESS ? answer_constant(device1, p2pStatus, STATUS_OK) : result;
+    if (result != NVML_SUCCESS)
+        return result;
+    return answer_constant(device1, p2pStatus,
+                           p2pIndex < CAPS_INDEX_UNKNOWN ? STATUS_NOT_SUPPORTED : STATUS_OK);
 }
 
 VGPU_EXPORT nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t device, unsigned long long *eventTypes)

@@ -72,10 +72,8 @@ static inline bool vm_page_reserve_memory(struct vm_page *page, uint64_t bytes)
     uint64_t used = vm_page_read(&page->memory_used_bytes);
     do {
         uint64_t quota = vm_page_read(&page->memory_quota_bytes);
-        if (bytes > UINT64_MAX - used || (quota != 0 && used + bytes > quota)) {
-            vm_page_count(&page->refused_allocations, 1);
+        if (bytes > UINT64_MAX - used || (quota != 0 && used + bytes > quota))
             return false;
-        }
     } while (!atomic_compare_exchange_weak_explicit(&page->memory_used_bytes, &used, used + bytes,
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;

@@ -129,6 +129,13 @@ static bool is_over_quota(void)
     return quota != 0 && vm_page_read(&vm_page->memory_used_bytes) > quota;
 }
 
+/* What the guest asked for is more than its VM may have. */
+static CUresult refuse(void)
+{
+    vm_page_count(&vm_page->refused_allocations, 1);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 CUresult held_memory_before_graph(void)
 {
     if (!is_over_quota())
@@ -136,7 +143,7 @@ CUresult held_memory_before_graph(void)
     pthread_mutex_lock(&list.lock);
     refresh_pools(true);
     pthread_mutex_unlock(&list.lock);
-    return is_over_quota() ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_SUCCESS;
+    return is_over_quota() ? refuse() : CUDA_SUCCESS;
 }
 
 void held_memory_after_graph(void)
@@ -163,7 +170,7 @@ CUresult held_memory_claim(uint64_t bytes)
     pthread_mutex_lock(&list.lock);
     bool taken = claim_locked(bytes);
     pthread_mutex_unlock(&list.lock);
-    return taken ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    return taken ? CUDA_SUCCESS : refuse();
 }
 
 /* Under the lock. What there is no memory to note counts until the process ends. */
@@ -265,7 +272,7 @@ CUresult held_memory_claim_pooled(CUmemoryPool pool, uint64_t bytes)
             found->slack += kept;
     }
     pthread_mutex_unlock(&list.lock);
-    return taken ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    return taken ? CUDA_SUCCESS : refuse();
 }
 
 CUresult held_memory_settle_pooled(CUmemoryPool pool, uint64_t claimed_bytes, uint64_t address,

@@ -3,16 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cuda_api.h"
+#include "simgpu/frontier.h"
 #include "simgpu/graph.h"
 #include "simgpu/handle.h"
-
-/* Nodes that something comes after. */
-struct frontier {
-    CUgraphNode *nodes;
-    CUgraphEdgeData *edges;
-    size_t count;
-};
 
 /* One capture, from its beginning to its end. Counted: its streams, and events recorded in it. */
 struct capture {
@@ -47,47 +40,6 @@ static struct stream_capture *parts;
 static _Atomic unsigned int under_way;
 static cuuint64_t last_id;
 static _Thread_local CUstreamCaptureMode thread_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
-
-/* --- frontiers --- */
-
-static void frontier_clear(struct frontier *frontier)
-{
-    free(frontier->nodes);
-    free(frontier->edges);
-    *frontier = (struct frontier){0};
-}
-
-static bool frontier_add(struct frontier *frontier, CUgraphNode node, const CUgraphEdgeData *edge)
-{
-    for (size_t i = 0; i < frontier->count; i++)
-        if (frontier->nodes[i] == node)
-            return true;
-    CUgraphNode *nodes = realloc(frontier->nodes, (frontier->count + 1) * sizeof *nodes);
-    if (nodes)
-        frontier->nodes = nodes;
-    CUgraphEdgeData *edges = realloc(frontier->edges, (frontier->count + 1) * sizeof *edges);
-    if (edges)
-        frontier->edges = edges;
-    if (!nodes || !edges)
-        return false;
-    nodes[frontier->count] = node;
-    edges[frontier->count++] = edge ? *edge : (CUgraphEdgeData){0};
-    return true;
-}
-
-static bool frontier_join(struct frontier *frontier, const struct frontier *other)
-{
-    bool good = true;
-    for (size_t i = 0; i < other->count && good; i++)
-        good = frontier_add(frontier, other->nodes[i], &other->edges[i]);
-    return good;
-}
-
-static bool frontier_set(struct frontier *frontier, CUgraphNode node)
-{
-    frontier->count = 0;
-    return frontier_add(frontier, node, NULL);
-}
 
 /* --- captures; all under the lock --- */
 
@@ -464,38 +416,15 @@ static CUresult begin_locked(struct CUstream_st *stream, struct CUgraph_st *grap
     return CUDA_SUCCESS;
 }
 
-CUresult cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
-                                     const CUgraphEdgeData *dependencyData, size_t numDependencies,
-                                     CUstreamCaptureMode mode)
+CUresult capture_begin(struct CUstream_st *stream, struct CUgraph_st *graph, const CUgraphNode *dependencies,
+                       const CUgraphEdgeData *edges, size_t count, CUstreamCaptureMode mode)
 {
-    struct CUstream_st *stream;
-    CUresult result = stream_resolve(hStream, &stream);
-    if (!result && ((unsigned int)mode > CU_STREAM_CAPTURE_MODE_RELAXED ||
-                    (hGraph && !handle_is(hGraph, HANDLE_GRAPH)) || (numDependencies && !dependencies)))
-        result = CUDA_ERROR_INVALID_VALUE;
-    if (!result && stream->kind == STREAM_LEGACY)
-        result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    for (size_t i = 0; i < numDependencies && !result; i++)
-        if (!handle_is(dependencies[i], HANDLE_GRAPH_NODE) || dependencies[i]->graph != hGraph)
-            result = CUDA_ERROR_INVALID_VALUE;
-    if (result)
-        return result;
     pthread_mutex_lock(&lock);
-    result = begin_locked(stream, hGraph, mode);
-    for (size_t i = 0; i < numDependencies && !result; i++)
-        frontier_add(&stream->capture->frontier, dependencies[i], dependencyData ? &dependencyData[i] : NULL);
+    CUresult result = begin_locked(stream, graph, mode);
+    for (size_t i = 0; i < count && !result; i++)
+        frontier_add(&stream->capture->frontier, dependencies[i], edges ? &edges[i] : NULL);
     pthread_mutex_unlock(&lock);
     return result;
-}
-
-CUresult cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
-{
-    return cuStreamBeginCaptureToGraph(hStream, NULL, NULL, NULL, 0, mode);
-}
-
-CUresult cuStreamBeginCapture(CUstream hStream)
-{
-    return cuStreamBeginCapture_v2(hStream, CU_STREAM_CAPTURE_MODE_GLOBAL);
 }
 
 static bool has_unjoined(const struct capture *capture)
@@ -529,35 +458,20 @@ static CUresult end_locked(struct CUstream_st *stream, CUgraph *graph)
     return result;
 }
 
-CUresult cuStreamEndCapture(CUstream hStream, CUgraph *phGraph)
+CUresult capture_end(struct CUstream_st *stream, struct CUgraph_st **graph)
 {
-    struct CUstream_st *stream;
-    CUresult result = stream_resolve(hStream, &stream);
-    if (!result && !phGraph)
-        result = CUDA_ERROR_INVALID_VALUE;
-    if (result)
-        return result;
-    *phGraph = NULL;
     pthread_mutex_lock(&lock);
-    result = end_locked(stream, phGraph);
+    CUresult result = end_locked(stream, graph);
     pthread_mutex_unlock(&lock);
     return result;
 }
 
-/* --- asking --- */
+/* --- asking and changing --- */
 
-CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                   cuuint64_t *id_out, CUgraph *graph_out,
-                                   const CUgraphNode **dependencies_out, const CUgraphEdgeData **edgeData_out,
-                                   size_t *numDependencies_out)
+CUresult capture_describe(struct CUstream_st *stream, struct capture_description *description)
 {
-    struct CUstream_st *stream;
-    CUresult result = stream_resolve(hStream, &stream);
-    if (!result && !captureStatus_out)
-        result = CUDA_ERROR_INVALID_VALUE;
-    if (result)
-        return result;
-    *captureStatus_out = CU_STREAM_CAPTURE_STATUS_NONE;
+    CUresult result = CUDA_SUCCESS;
+    *description = (struct capture_description){.status = CU_STREAM_CAPTURE_STATUS_NONE};
     if (atomic_load(&under_way) == 0)
         return CUDA_SUCCESS;
     pthread_mutex_lock(&lock);
@@ -567,85 +481,41 @@ CUresult cuStreamGetCaptureInfo_v3(CUstream hStream, CUstreamCaptureStatus *capt
         if (other->stream->kind == STREAM_BLOCKING && other->stream->context == stream->context)
             result = CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
     if (part && part->capture->is_invalid)
-        *captureStatus_out = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
-    if (part && !part->capture->is_invalid) {
-        *captureStatus_out = CU_STREAM_CAPTURE_STATUS_ACTIVE;
-        if (id_out)
-            *id_out = part->capture->id;
-        if (graph_out)
-            *graph_out = part->capture->graph;
-        if (dependencies_out)
-            *dependencies_out = part->frontier.nodes;
-        if (edgeData_out)
-            *edgeData_out = part->frontier.edges;
-        if (numDependencies_out)
-            *numDependencies_out = part->frontier.count;
-    }
+        description->status = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
+    if (part && !part->capture->is_invalid)
+        *description = (struct capture_description){.status = CU_STREAM_CAPTURE_STATUS_ACTIVE,
+                                                    .id = part->capture->id,
+                                                    .graph = part->capture->graph,
+                                                    .frontier = part->frontier};
     pthread_mutex_unlock(&lock);
     return result;
 }
 
-CUresult cuStreamGetCaptureInfo_v2(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                   cuuint64_t *id_out, CUgraph *graph_out,
-                                   const CUgraphNode **dependencies_out, size_t *numDependencies_out)
+CUresult capture_depend(struct CUstream_st *stream, const CUgraphNode *dependencies,
+                        const CUgraphEdgeData *edges, size_t count, bool replaces)
 {
-    return cuStreamGetCaptureInfo_v3(hStream, captureStatus_out, id_out, graph_out, dependencies_out, NULL,
-                                     numDependencies_out);
-}
-
-CUresult cuStreamGetCaptureInfo(CUstream hStream, CUstreamCaptureStatus *captureStatus_out,
-                                cuuint64_t *id_out)
-{
-    return cuStreamGetCaptureInfo_v3(hStream, captureStatus_out, id_out, NULL, NULL, NULL, NULL);
-}
-
-CUresult cuStreamIsCapturing(CUstream hStream, CUstreamCaptureStatus *captureStatus)
-{
-    return cuStreamGetCaptureInfo_v3(hStream, captureStatus, NULL, NULL, NULL, NULL, NULL);
-}
-
-/* --- changing --- */
-
-CUresult cuStreamUpdateCaptureDependencies_v2(CUstream hStream, CUgraphNode *dependencies,
-                                              const CUgraphEdgeData *dependencyData, size_t numDependencies,
-                                              unsigned int flags)
-{
-    struct CUstream_st *stream;
-    CUresult result = stream_resolve(hStream, &stream);
-    if (!result && ((numDependencies && !dependencies) || flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES))
-        result = CUDA_ERROR_INVALID_VALUE;
-    if (result)
-        return result;
+    CUresult result = CUDA_SUCCESS;
     pthread_mutex_lock(&lock);
     struct stream_capture *part = stream->capture;
     if (!part)
         result = CUDA_ERROR_ILLEGAL_STATE;
     else if (part->capture->is_invalid)
         result = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    for (size_t i = 0; i < numDependencies && !result; i++)
+    for (size_t i = 0; i < count && !result; i++)
         if (!handle_is(dependencies[i], HANDLE_GRAPH_NODE) || dependencies[i]->graph != part->capture->graph)
             result = CUDA_ERROR_INVALID_VALUE;
-    if (!result && flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES)
+    if (!result && replaces)
         part->frontier.count = 0;
-    for (size_t i = 0; i < numDependencies && !result; i++)
-        if (!frontier_add(&part->frontier, dependencies[i], dependencyData ? &dependencyData[i] : NULL))
+    for (size_t i = 0; i < count && !result; i++)
+        if (!frontier_add(&part->frontier, dependencies[i], edges ? &edges[i] : NULL))
             result = CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_unlock(&lock);
     return result;
 }
 
-CUresult cuStreamUpdateCaptureDependencies(CUstream hStream, CUgraphNode *dependencies,
-                                           size_t numDependencies, unsigned int flags)
+CUstreamCaptureMode capture_exchange_mode(CUstreamCaptureMode mode)
 {
-    return cuStreamUpdateCaptureDependencies_v2(hStream, dependencies, NULL, numDependencies, flags);
-}
-
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-    if (!mode)
-        return CUDA_ERROR_INVALID_VALUE;
     CUstreamCaptureMode before = thread_mode;
-    thread_mode = *mode;
-    *mode = before;
-    return CUDA_SUCCESS;
+    thread_mode = mode;
+    return before;
 }

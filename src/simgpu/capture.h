@@ -7,6 +7,7 @@
 #define VGPU_SIMGPU_CAPTURE_H
 
 #include "simgpu/event.h"
+#include "simgpu/frontier.h"
 #include "simgpu/stream.h"
 
 /* Work is about to be submitted. *captured: it has become a node, or was refused and freed; the result is the
@@ -31,6 +32,32 @@ CUresult capture_unsafe(void);
 
 /* The stream captures, so that memory it allocates belongs to a graph. */
 bool capture_is_in(struct CUstream_st *stream);
+
+/* Begins one in a stream that is not the legacy one. graph: the program's, whose nodes the dependencies are,
+ * or NULL for a graph of the capture's own. edges, one each, may be NULL. */
+CUresult capture_begin(struct CUstream_st *stream, struct CUgraph_st *graph, const CUgraphNode *dependencies,
+                       const CUgraphEdgeData *edges, size_t count, CUstreamCaptureMode mode);
+
+/* Ends the capture that began in the stream. *graph is the caller's; it is left as it was where the result is
+ * not CUDA_SUCCESS. */
+CUresult capture_end(struct CUstream_st *stream, struct CUgraph_st **graph);
+
+struct capture_description {
+    CUstreamCaptureStatus status; /* not active: all else is 0 */
+    cuuint64_t id;
+    struct CUgraph_st *graph;
+    struct frontier frontier; /* the capture's, until the stream is given more */
+};
+
+/* Written whatever the result is. */
+CUresult capture_describe(struct CUstream_st *stream, struct capture_description *description);
+
+/* What the stream is given next comes after these as well, or, where they replace, after these alone. */
+CUresult capture_depend(struct CUstream_st *stream, const CUgraphNode *dependencies,
+                        const CUgraphEdgeData *edges, size_t count, bool replaces);
+
+/* The calling thread's mode from now on; returns the one before. */
+CUstreamCaptureMode capture_exchange_mode(CUstreamCaptureMode mode);
 
 void capture_forget_stream(struct CUstream_st *stream);
 void capture_forget_event(struct CUevent_st *event);

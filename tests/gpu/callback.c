@@ -5,22 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/gpu.h"
-
-#define COUNT 256u
-
-static void affine(CUdeviceptr words, uint32_t factor, uint32_t term, CUstream stream)
-{
-    uint32_t count = COUNT;
-    gpu_launch(gpu_kernel(ptx_basics, "affine"), count, stream, ARGUMENTS(&words, &factor, &term, &count));
-}
-
-static CUstream new_stream(unsigned flags)
-{
-    CUstream stream;
-    REQUIRE(cuStreamCreate(&stream, flags));
-    return stream;
-}
+#include "support/graph.h"
 
 /* A function that notes when it was called. */
 struct note {
@@ -49,11 +34,11 @@ static void in_order(void)
     struct note notes[50];
     int wrong = 0;
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
-    CUdeviceptr words = gpu_allocate(COUNT * 4);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr words = gpu_allocate(WORDS * 4);
     for (int i = 0; i < 50; i++) {
         notes[i] = (struct note){.clock = &clock};
-        affine(words, 1, 1, stream);
+        words_change(words, 1, 1, stream);
         REQUIRE(cuLaunchHostFunc(stream, take_note, &notes[i]));
     }
     EXPECT(CUDA_SUCCESS, cuStreamSynchronize(stream));
@@ -85,15 +70,15 @@ static void between_copies(void)
         SKIP("host memory is not shared here");
     uint32_t *memory = host_allocate_pinned(4), result = 0;
     struct step steps[3];
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
-    CUdeviceptr words = gpu_allocate(COUNT * 4);
-    REQUIRE(cuMemsetD32Async(words, 5, COUNT, stream));
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr words = gpu_allocate(WORDS * 4);
+    REQUIRE(cuMemsetD32Async(words, 5, WORDS, stream));
     for (int i = 0; i < 3; i++) {
         steps[i] = (struct step){.memory = memory};
         REQUIRE(cuMemcpyDtoHAsync(memory, words, 4, stream));
         REQUIRE(cuLaunchHostFunc(stream, read_and_write, &steps[i]));
         REQUIRE(cuMemcpyHtoDAsync(words, memory, 4, stream));
-        affine(words, 2, 0, stream);
+        words_change(words, 2, 0, stream);
     }
     REQUIRE(cuMemcpyDtoHAsync(&result, words, 4, stream));
     REQUIRE(cuStreamSynchronize(stream));
@@ -108,12 +93,12 @@ static void holds_its_stream(void)
 {
     _Atomic int go = 0;
     gpu_use();
-    CUstream held = new_stream(CU_STREAM_NON_BLOCKING), other = new_stream(CU_STREAM_NON_BLOCKING);
-    CUdeviceptr words = gpu_allocate(COUNT * 4);
+    CUstream held = stream_create(CU_STREAM_NON_BLOCKING), other = stream_create(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr words = gpu_allocate(WORDS * 4);
     gpu_kernel(ptx_basics, "affine");
     EXPECT(CUDA_SUCCESS, cuLaunchHostFunc(held, wait_for_word, &go));
     EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(held));
-    affine(words, 1, 1, other);
+    words_change(words, 1, 1, other);
     EXPECT(CUDA_SUCCESS, cuStreamSynchronize(other));
     EXPECT(CUDA_ERROR_NOT_READY, cuStreamQuery(held));
     atomic_store(&go, 1);
@@ -130,13 +115,13 @@ static void behind_much_work(void)
     struct note note = {.clock = &clock};
     uint32_t expected = 1, word = 0;
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
-    CUdeviceptr words = gpu_allocate(COUNT * 4);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr words = gpu_allocate(WORDS * 4);
     gpu_kernel(ptx_basics, "affine");
-    REQUIRE(cuMemsetD32Async(words, 1, COUNT, stream));
+    REQUIRE(cuMemsetD32Async(words, 1, WORDS, stream));
     REQUIRE(cuLaunchHostFunc(stream, wait_for_word, &go));
     for (int i = 0; i < 3000; i++) {
-        affine(words, 3, 1, stream);
+        words_change(words, 3, 1, stream);
         expected = expected * 3 + 1;
         if (i == 300)
             atomic_store(&go, 1);
@@ -157,13 +142,13 @@ static void waits_for_other_work(void)
 {
     _Atomic int go = 0;
     gpu_use();
-    CUstream held = new_stream(CU_STREAM_NON_BLOCKING), other = new_stream(CU_STREAM_NON_BLOCKING);
-    CUdeviceptr words = gpu_allocate(COUNT * 4);
+    CUstream held = stream_create(CU_STREAM_NON_BLOCKING), other = stream_create(CU_STREAM_NON_BLOCKING);
+    CUdeviceptr words = gpu_allocate(WORDS * 4);
     gpu_kernel(ptx_basics, "affine");
     REQUIRE(cuLaunchHostFunc(held, wait_for_word, &go));
-    affine(words, 1, 1, held);
+    words_change(words, 1, 1, held);
     for (int i = 0; i < 200; i++) {
-        affine(words, 1, 1, other);
+        words_change(words, 1, 1, other);
         REQUIRE(cuStreamSynchronize(other));
         usleep(500);
     }
@@ -189,7 +174,7 @@ static void try_cuda(void *data)
 static void no_cuda_inside(void)
 {
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
     struct attempt attempt = {.allocate = CUDA_SUCCESS};
     REQUIRE(cuLaunchHostFunc(stream, try_cuda, &attempt));
     REQUIRE(cuStreamSynchronize(stream));
@@ -216,7 +201,7 @@ static void stream_callbacks(void)
 {
     struct told told = {.status = 99};
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
     EXPECT(CUDA_SUCCESS, cuStreamAddCallback(stream, be_told, &told, 0));
     EXPECT(CUDA_SUCCESS, cuStreamSynchronize(stream));
     say("%s, %d times", result_name(told.status), told.times);
@@ -238,8 +223,8 @@ static void after_an_error(void)
     struct told told = {.status = 99};
     CUdeviceptr nowhere = 0x10;
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
-    affine(nowhere, 1, 1, stream);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
+    words_change(nowhere, 1, 1, stream);
     NOTE(cuStreamSynchronize(stream));
     NOTE(cuLaunchHostFunc(stream, take_note, &note));
     NOTE(cuStreamAddCallback(stream, be_told, &told, 0));
@@ -255,7 +240,7 @@ static void nodes(void)
     CUgraphNode first, node;
     size_t count = 1;
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
     REQUIRE(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     EXPECT(CUDA_SUCCESS, cuLaunchHostFunc(stream, take_note, &captured));
     EXPECT(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
@@ -331,7 +316,7 @@ static void user_objects(void)
 static void *launch_functions(void *data)
 {
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
     for (int i = 0; i < 200; i++)
         REQUIRE(cuLaunchHostFunc(stream, count_up, data));
     REQUIRE(cuStreamSynchronize(stream));
@@ -356,7 +341,7 @@ static void attributes_of_streams(void)
 {
     CUstreamAttrValue value;
     gpu_use();
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING), other = new_stream(CU_STREAM_NON_BLOCKING);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING), other = stream_create(CU_STREAM_NON_BLOCKING);
     memset(&value, 0, sizeof value);
     EXPECT(CUDA_SUCCESS, cuStreamGetAttribute(stream, CU_STREAM_ATTRIBUTE_SYNCHRONIZATION_POLICY, &value));
     say("policy %d", (int)value.syncPolicy);
@@ -379,9 +364,9 @@ static void batches(void)
     gpu_use();
     if (!gpu_attribute(CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS))
         SKIP("no operations on words of memory");
-    CUdeviceptr memory = gpu_allocate(COUNT * 4);
-    CUstream stream = new_stream(CU_STREAM_NON_BLOCKING);
-    REQUIRE(cuMemsetD32(memory, 0, COUNT));
+    CUdeviceptr memory = gpu_allocate(WORDS * 4);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING);
+    REQUIRE(cuMemsetD32(memory, 0, WORDS));
     REQUIRE(cuCtxSynchronize());
     operations[0].writeValue.address = memory;
     operations[0].writeValue.value = 3;

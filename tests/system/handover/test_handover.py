@@ -45,6 +45,7 @@ def suite_passes(host, build, suite, *cases):
 
 def captures_outlive_handovers(host, build):
     suite_passes(host, build, "capture")
+    suite_passes(host, build, "capture_rules")
 
 
 def functions_of_the_program_do_not_hold_the_gpu(host, build):
@@ -52,7 +53,8 @@ def functions_of_the_program_do_not_hold_the_gpu(host, build):
 
 
 def graphs_are_launched_in_turn(host, build):
-    suite_passes(host, build, "graph", "chain", "launches_in_order", "events", "update")
+    suite_passes(host, build, "graph", "chain", "launches_in_order", "update")
+    suite_passes(host, build, "graph_node", "events")
 
 
 TESTS = (captures_outlive_handovers, functions_of_the_program_do_not_hold_the_gpu, graphs_are_launched_in_turn)

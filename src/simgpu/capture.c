@@ -164,18 +164,6 @@ CUresult capture_work(struct CUstream_st *stream, struct work *work, bool *captu
     return result;
 }
 
-CUresult capture_launch(struct CUstream_st *stream)
-{
-    CUresult result;
-    if (atomic_load(&under_way) == 0)
-        return CUDA_SUCCESS;
-    pthread_mutex_lock(&lock);
-    result = stream->capture ? invalidate(stream->capture->capture, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
-                             : check_legacy(stream);
-    pthread_mutex_unlock(&lock);
-    return result;
-}
-
 bool capture_is_in(struct CUstream_st *stream)
 {
     if (atomic_load(&under_way) == 0)
@@ -220,6 +208,8 @@ static CUresult record_locked(struct CUstream_st *stream, struct CUevent_st *eve
     }
     struct event_capture *mark = calloc(1, sizeof *mark);
     if (!mark || !frontier_join(&mark->frontier, &part->frontier)) {
+        if (mark)
+            frontier_clear(&mark->frontier);
         free(mark);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
@@ -422,7 +412,10 @@ CUresult capture_begin(struct CUstream_st *stream, struct CUgraph_st *graph, con
     pthread_mutex_lock(&lock);
     CUresult result = begin_locked(stream, graph, mode);
     for (size_t i = 0; i < count && !result; i++)
-        frontier_add(&stream->capture->frontier, dependencies[i], edges ? &edges[i] : NULL);
+        if (!frontier_add(&stream->capture->frontier, dependencies[i], edges ? &edges[i] : NULL))
+            result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && stream->capture)
+        end_capture(stream->capture->capture);
     pthread_mutex_unlock(&lock);
     return result;
 }

@@ -14,15 +14,13 @@
  * call's. Otherwise an error forbids it in a stream that does not capture. */
 CUresult capture_work(struct CUstream_st *stream, struct work *work, bool *captured);
 
-/* A graph is about to be launched: not in a stream that captures. */
-CUresult capture_launch(struct CUstream_st *stream);
-
 /* Recording and waiting for events. */
 CUresult capture_record(struct CUstream_st *stream, struct CUevent_st *event, bool is_external,
                         bool *captured);
 CUresult capture_wait(struct CUstream_st *stream, struct CUevent_st *event, bool is_external, bool *captured);
 
-/* Asking after, or waiting for, something that captures is forbidden. */
+/* Asking after, or waiting for, something that captures is forbidden; so is launching a graph in a stream
+ * that does. */
 CUresult capture_ask_stream(struct CUstream_st *stream);
 CUresult capture_ask_event(struct CUevent_st *event);
 CUresult capture_ask_context(struct CUctx_st *context);

@@ -257,7 +257,7 @@ static bool add_items(struct graph_work *job, const struct CUgraph_st *graph, st
 
 CUresult graph_launch(struct CUgraphExec_st *exec, struct CUstream_st *stream)
 {
-    CUresult result = capture_launch(stream);
+    CUresult result = capture_ask_stream(stream);
     if (result)
         return result;
     struct graph_work *job = (struct graph_work *)work_create(sizeof *job, run_graph, finish_graph);

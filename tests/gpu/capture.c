@@ -214,7 +214,7 @@ static void kernel_of_a_library(void)
     CUkernel kernel;
     CUgraph graph;
     CUgraphNode node;
-    size_t count = 1;
+    size_t count = 2;
     uint32_t factor = 6, term = 2, elements = WORDS;
     CUDA_KERNEL_NODE_PARAMS params;
     gpu_use();
@@ -227,7 +227,6 @@ static void kernel_of_a_library(void)
     gpu_launch((CUfunction)(void *)kernel, WORDS, stream, ARGUMENTS(&words, &factor, &term, &elements));
     REQUIRE(cuStreamEndCapture(stream, &graph));
     CUgraphNode nodes[2];
-    count = 2;
     REQUIRE(cuGraphGetNodes(graph, nodes, &count));
     CUgraphNodeType type;
     REQUIRE(cuGraphNodeGetType(nodes[0], &type));
@@ -238,7 +237,10 @@ static void kernel_of_a_library(void)
         : params.kern ? "a kernel"
                       : "nothing");
     term = 5;
-    params.kernelParams[2] = &term;
+    void *list[4]; /* the one that was got is the node's */
+    memcpy(list, params.kernelParams, sizeof list);
+    list[2] = &term;
+    params.kernelParams = list;
     EXPECT(CUDA_SUCCESS, cuGraphKernelNodeSetParams(node, &params));
     CUgraphExec exec = graph_executable(graph);
     REQUIRE(cuGraphLaunch(exec, stream));

@@ -148,7 +148,7 @@ static void modes(void)
     for (unsigned capture = 0; capture < 3; capture++) {
         for (unsigned own = 0; own < 3; own++) {
             for (unsigned elsewhere = 0; elsewhere < 2; elsewhere++) {
-                CUstreamCaptureMode wanted = own, saved = own;
+                CUstreamCaptureMode wanted = own;
                 CUgraph graph = NULL;
                 void *result;
                 REQUIRE(cuStreamBeginCapture(stream, capture));
@@ -158,8 +158,8 @@ static void modes(void)
                     pthread_join(thread, &result);
                 } else {
                     result = allocate_elsewhere(&wanted);
-                    saved = CU_STREAM_CAPTURE_MODE_GLOBAL;
-                    REQUIRE(cuThreadExchangeStreamCaptureMode(&saved));
+                    CUstreamCaptureMode usual = CU_STREAM_CAPTURE_MODE_GLOBAL;
+                    REQUIRE(cuThreadExchangeStreamCaptureMode(&usual));
                 }
                 CUresult end = cuStreamEndCapture(stream, &graph);
                 say("%s capture, %s %s thread: %s, %s", names[capture], elsewhere ? "another" : "its",

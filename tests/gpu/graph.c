@@ -117,8 +117,11 @@ static void structure(void)
     count = 8;
     EXPECT(CUDA_SUCCESS, cuGraphGetEdges(graph, from, to, NULL, &count));
     uint32_t seen = 0;
-    for (size_t i = 0; i < count; i++)
-        seen |= 1u << (position(from[i], nodes, 4) * 4 + position(to[i], nodes, 4));
+    for (size_t i = 0; i < count; i++) {
+        int start = position(from[i], nodes, 4), end = position(to[i], nodes, 4);
+        if (CHECK(start >= 0 && end >= 0))
+            seen |= 1u << (start * 4 + end);
+    }
     say("edges %08x", seen);
     count = 4;
     EXPECT(CUDA_SUCCESS, cuGraphNodeGetDependencies(nodes[3], found, NULL, &count));

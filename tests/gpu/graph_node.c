@@ -24,9 +24,13 @@ static void kernel_params(void)
         *(uint32_t *)params.kernelParams[2], *(uint32_t *)params.kernelParams[3]);
     REQUIRE(cuGraphInstantiateWithFlags(&exec, graph, 0));
     say("%u", graph_run(exec, words));
-    /* In the executable graph alone, with what was got from the node. */
+    /* In the executable graph alone, with what was got from the node; the list that it was got with is the
+     * node's. */
     uint32_t term = 100;
-    params.kernelParams[2] = &term;
+    void *list[4];
+    memcpy(list, params.kernelParams, sizeof list);
+    list[2] = &term;
+    params.kernelParams = list;
     EXPECT(CUDA_SUCCESS, cuGraphExecKernelNodeSetParams(exec, node, &params));
     say("%u", graph_run(exec, words));
     /* In the graph: the executable one stays as it is. */

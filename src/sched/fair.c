@@ -1,6 +1,6 @@
 #include "sched/fair.h"
 
-#include "sched/review.h"
+#include "sched/places.h"
 
 /* Of virtual time in a microsecond of use, at weight 1: fine enough for the greatest weight. */
 #define SCALE SCHED_WEIGHT_MAX

@@ -3,7 +3,14 @@
 #ifndef VGPU_SCHED_FAIR_H
 #define VGPU_SCHED_FAIR_H
 
-#include "sched/sched.h"
+#include "sched/deadline.h"
+
+/* An idle VM that asks: whether it has been idle for so short a time that it is still at the same piece of
+ * work, as a program is that looks at one result and starts the next. */
+static inline bool was_away_shortly(const struct sched *sched, const struct sched_vm *vm)
+{
+    return vm->left_us != SCHED_NEVER && sched->now_us - vm->left_us <= quantum_us(sched);
+}
 
 /* A use of GPU time in virtual time. */
 uint64_t fair_of_use(const struct sched_vm *vm, uint64_t use_us);

@@ -1,7 +1,12 @@
 #include "sched/sched.h"
 
+#include "sched/ageing.h"
+#include "sched/deadline.h"
 #include "sched/fair.h"
+#include "sched/places.h"
+#include "sched/queue.h"
 #include "sched/review.h"
+#include "sched/turn.h"
 
 #include <assert.h>
 #include <stddef.h>

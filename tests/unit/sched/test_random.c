@@ -1,7 +1,7 @@
 /* Random events against a restatement of the rules of docs/scheduling.md that is as plain as possible: no
  * queues and no deadlines, just every VM looked through anew after each event. What a VM has used and since
- * when it goes without is taken from the scheduler (test_rules.c has those rules); who follows from that, and
- * when, is stated here a second time.
+ * when it goes without is taken from the scheduler (test_shares.c and test_ageing.c have those rules); who
+ * follows from that, and when, is stated here a second time.
  *
  * A failure prints the seed; `test-sched-random SEED` runs that sequence alone. */
 #include "sched/sched.h"

@@ -56,8 +56,8 @@ const char *vgpu_run_dir(const struct vgpu *handle);     /* likewise */
 const char *vgpu_driver_name(const struct vgpu *handle); /* "nvidia" or "simulated"; likewise */
 
 /* Makes the changes that follow one transaction: all of them or none. While it is open other writers wait
- * (up to five seconds), so do not wait for a person inside. A change that fails inside leaves the ones before
- * it in place; whoever began decides between commit and rollback. Does not nest (VGPU_ERR_USAGE). */
+ * (up to twenty seconds), so do not wait for a person inside. A change that fails inside leaves the ones
+ * before it in place; whoever began decides between commit and rollback. Does not nest (VGPU_ERR_USAGE). */
 enum vgpu_status vgpu_begin(struct vgpu *handle, struct vgpu_error *err);
 enum vgpu_status vgpu_commit(struct vgpu *handle, struct vgpu_error *err); /* failed: nothing has changed */
 void vgpu_rollback(struct vgpu *handle);
@@ -352,7 +352,7 @@ struct vgpu_live {
     size_t vm_count;
 };
 
-/* Asks the daemon. VGPU_ERR_UNAVAILABLE: none is running (or it does not answer within two seconds);
+/* Asks the daemon. VGPU_ERR_UNAVAILABLE: none is running (or it does not answer within five seconds);
  * VGPU_ERR_PERMISSION: this user may not ask it. */
 enum vgpu_status vgpu_get_live(struct vgpu *handle, struct vgpu_live *live, struct vgpu_error *err);
 void vgpu_live_fini(struct vgpu_live *live); /* frees the lists and empties it */

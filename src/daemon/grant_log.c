@@ -13,6 +13,9 @@
 /* One transaction at most in this time. */
 #define FLUSH_INTERVAL_MS 250
 
+/* How long the last batch waits for a lock: the end of the daemon waits with it. */
+#define LAST_BUSY_TIMEOUT_MS 5000
+
 /* Grants kept in memory while the database cannot take them: about 30 MB. */
 #define ENTRIES_MAX 65536
 
@@ -147,6 +150,7 @@ static void timer_closed(uv_handle_t *handle)
 static void finish(struct grant_log *log)
 {
     batches_swap(log);
+    store_set_busy_timeout(log->store, LAST_BUSY_TIMEOUT_MS);
     if (log->in_flight.count) {
         write_batch(log);
         batch_written(log);

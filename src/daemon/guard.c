@@ -13,6 +13,9 @@
 
 #define LOOK_INTERVAL_MS 1000
 
+/* How long the last sentences wait for a lock: the end of the daemon waits with them. */
+#define LAST_BUSY_TIMEOUT_MS 5000
+
 /* Written to the database by a thread, one at a time. Until the host has been read anew from there, the VM's
  * own mark holds (vm->sentenced): from then on the database alone says, and whoever releases the VM there has
  * released it. */
@@ -115,6 +118,7 @@ static void timer_closed(uv_handle_t *handle)
 static void finish(struct guard *guard)
 {
     bool good = true;
+    store_set_busy_timeout(guard->store, LAST_BUSY_TIMEOUT_MS);
     while (good && !STAILQ_EMPTY(&guard->pending)) {
         write_sentence(guard);
         good = sentence_written(guard);

@@ -15,7 +15,8 @@
 #include <unistd.h>
 #include <vgpu/vgpu.h>
 
-#define RELOAD_TIMEOUT_MS 1000
+/* A daemon on a busy machine is not one that hangs: what is changed counts when this returns. */
+#define RELOAD_TIMEOUT_MS 5000
 #define READ_CHUNK_BYTES  16384
 
 struct connection {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STATE_TIMEOUT_MS 2000
+#define STATE_TIMEOUT_MS 5000
 
 /* Members of an object. The first that is missing or of the wrong kind makes the whole answer wrong. */
 struct reader {

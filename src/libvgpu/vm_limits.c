@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* For what the daemon's settings say. */
-#define ASK_TIMEOUT_MS 1000
+#define ASK_TIMEOUT_MS 5000
 
 _Static_assert(VGPU_LIMIT_TEXT_BYTES == LIMIT_TEXT_BYTES, "one size of text");
 

@@ -21,7 +21,7 @@
 struct store;
 
 /* How long a lock held by another process is waited for, unless store_set_busy_timeout() says otherwise. */
-#define STORE_BUSY_TIMEOUT_MS 5000
+#define STORE_BUSY_TIMEOUT_MS 20000
 
 /* Opens, or makes, the database file. Its directory is made with mode 0750 when absent (one level), the file
  * with mode 0640. Migrates an older schema, each step in a transaction of its own.

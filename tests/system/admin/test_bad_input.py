@@ -422,7 +422,7 @@ def check_absent_database(checks, admin, commands):
 
 
 def check_locked_database(checks, admin, commands):
-    """Somebody holds the database and does not let go: whoever needs it says so after five seconds. All wait at once."""
+    """Somebody holds the database and does not let go: whoever needs it says so after twenty seconds. All wait at once."""
     for what, statements in (("written to", ["BEGIN IMMEDIATE"]),
                              ("kept for one", ["PRAGMA locking_mode = EXCLUSIVE", "BEGIN IMMEDIATE",
                                                "UPDATE vms SET vm_name = 'x' WHERE vm_id = 1"])):
@@ -438,7 +438,7 @@ def check_locked_database(checks, admin, commands):
                        for line in good_lines(host, commands)
                        if line.command["name"] not in SPEAKS_OF_FAULTS | NEEDS_DAEMON]
             for line, process in running:
-                out, errors = process.communicate(timeout=60)
+                out, errors = process.communicate(timeout=120)
                 done = subprocess.CompletedProcess(line.all(), process.returncode, out, errors)
                 if readers and not line.command["changes"]:
                     checks.equal((done.returncode, errors), (0, b""), f"{what}: {line.all()} only reads")

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 static struct sockaddr_un socket_address(const char *path)
 {

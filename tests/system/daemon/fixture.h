@@ -1,6 +1,6 @@
 /* A host of its own for a test of the daemon: temporary run and state directories, vgpud with the fake worker
  * (fake_worker.c), and the test as administrator and as guest. Nothing waits for time to pass: the
- * test waits for what the daemon says. What does not come within 20 seconds fails the test. */
+ * test waits for what the daemon says. What does not come within a minute fails the test. */
 #ifndef TESTS_SYSTEM_DAEMON_FIXTURE_H
 #define TESTS_SYSTEM_DAEMON_FIXTURE_H
 

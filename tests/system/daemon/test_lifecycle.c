@@ -226,6 +226,7 @@ static void sockets_of_systemd_are_served_and_left_alone(void **state)
 static void stopping_lets_holders_give_back(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->options[0] = "--quantum=60s"; /* nobody else revokes */
     vm_register(fixture, "abc123", 'A', VGPU_PRIORITY_LOW);
     vm_register(fixture, "def456", 'A', VGPU_PRIORITY_LOW);
     daemon_start(fixture);

@@ -171,6 +171,7 @@ static void faults_lead_into_quarantine(void **state)
 {
     struct fixture *fixture = *state;
     fixture->options[0] = "--max-faults=3";
+    fixture->options[1] = "--quantum=60s"; /* nothing is revoked but for what the test does */
     vm_register(fixture, "abc123", 'A', VGPU_PRIORITY_LOW);
     vm_register(fixture, "def456", 'A', VGPU_PRIORITY_LOW);
     daemon_start(fixture);
@@ -184,7 +185,7 @@ static void faults_lead_into_quarantine(void **state)
     guest_expect(guest, "held");
     guest_command(other, "w");
     guest_expect(guest, "contended");
-    guest_command(guest, "b"); /* breaks its page, as the daemon sees when it revokes */
+    guest_command(guest, "b"); /* breaks its page, as the daemon sees when it says that it gives back */
     guest_expect(other, "held");
     while (guest_line(guest, line, sizeof line))
         ;

@@ -216,12 +216,12 @@ static void a_libvirt_that_hangs_costs_the_time_limit_and_no_more(void **state)
     struct host *host = *state;
     use_fake_libvirt("hang");
     make_xe(host, "echo 'uuid ( RO)    : 11111111-0000-0000-0000-000000000001'");
-    host->options.time_limit_ms = 500;
+    host->options.time_limit_ms = 2000;
     double before = seconds_now();
     assert_int_equal(ask_of(host, QEMU, "qemu+ssh://far/system", "xe"), VGPU_OK);
-    assert_true(seconds_now() - before < 15); /* both wait at the same time; a slow machine may be slow */
-    assert_non_null(strstr(host->scan.hypervisors[0].reason, "does not answer within 0.5 s"));
-    assert_non_null(strstr(host->scan.hypervisors[1].reason, "does not answer within 0.5 s"));
+    assert_true(seconds_now() - before < 60); /* both wait at the same time; a slow machine may be slow */
+    assert_non_null(strstr(host->scan.hypervisors[0].reason, "does not answer within 2 s"));
+    assert_non_null(strstr(host->scan.hypervisors[1].reason, "does not answer within 2 s"));
     assert_true(host->scan.hypervisors[2].answered);
     assert_int_equal(host->scan.vm_count, 1);
 }
@@ -319,11 +319,12 @@ static void what_an_ended_program_left_behind_is_ended_too(void **state)
     int pid = 0;
     snprintf(path, sizeof path, "%s/pid", host->directory);
     FILE *file = fopen(path, "r");
-    if (file == NULL)
+    int got_pid = file == NULL ? 0 : fscanf(file, "%d", &pid);
+    if (file != NULL)
+        fclose(file);
+    if (got_pid != 1)
         return; /* a machine so slow that the script did not come so far */
-    assert_int_equal(fscanf(file, "%d", &pid), 1);
-    fclose(file);
-    for (int i = 0; i < 1000 && access(path, F_OK) == 0; i++) {
+    for (int i = 0; i < 6000 && access(path, F_OK) == 0; i++) {
         char process[64];
         char line[256] = "";
         snprintf(process, sizeof process, "/proc/%d/stat", pid);

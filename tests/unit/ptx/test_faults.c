@@ -132,25 +132,32 @@ static void asserts_and_prints(void **state)
     module_free(module);
 }
 
-static void *cancel_soon(void *cancel)
+struct endless {
+    _Atomic uint32_t *threads; /* that have begun, as the kernel counts them */
+    atomic_bool cancel;
+};
+
+static void *cancel_when_it_runs(void *argument)
 {
-    usleep(20000);
-    atomic_store((atomic_bool *)cancel, true);
+    struct endless *endless = argument;
+    while (atomic_load(endless->threads) == 0)
+        usleep(1000);
+    atomic_store(&endless->cancel, true);
     return NULL;
 }
 
 /* A kernel without end stops when it is told to; also one that waits at a barrier in some threads. */
 static void cancelled(void **state)
 {
-    struct ptx_module *module =
-        compile(HEAD "setp.eq.u32 %p1, %r0, 0; @%p1 bra LOOP; bar.sync 0; LOOP: bra LOOP; }");
-    atomic_bool cancel = false;
+    struct ptx_module *module = compile(HEAD "atom.global.add.u32 %r1, [%rd1], 1; setp.eq.u32 %p1, %r0, 0; "
+                                             "@%p1 bra LOOP; bar.sync 0; LOOP: bra LOOP; }");
+    uint32_t *memory = memory_alloc(sizeof *memory);
+    struct endless endless = {.threads = (_Atomic uint32_t *)memory};
     pthread_t thread;
-    void *none = NULL;
-    struct ptx_launch launch = launch_of(module, "main", 8, 256, &none, sizeof none);
+    struct ptx_launch launch = launch_of(module, "main", 8, 256, &memory, sizeof memory);
     struct ptx_result result;
-    launch.cancel = &cancel;
-    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
+    launch.cancel = &endless.cancel;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_when_it_runs, &endless), 0);
     assert_false(ptx_launch_run(&launch, &result));
     pthread_join(thread, NULL);
     assert_int_equal(result.fault.kind, PTX_FAULT_CANCELLED);

@@ -20,6 +20,7 @@ import time
 import unicodedata
 
 SKIPPED = 77
+PATIENCE_S = 120  # guards against hanging alone
 
 
 class Failure(Exception):
@@ -47,7 +48,7 @@ class Host:
     def start_daemon(self):
         with open(self.folder / "vgpud.log", "ab") as log:
             self.daemon = subprocess.Popen([self.daemon_path], env=self.environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while not (self.folder / "run" / "admin.sock").exists():
             require(time.monotonic() < deadline and self.daemon.poll() is None, "vgpud does not start")
             time.sleep(0.02)
@@ -66,12 +67,12 @@ class Host:
 
     def __exit__(self, kind, value, trace):
         self.daemon.terminate()
-        self.daemon.wait(30)
+        self.daemon.wait(PATIENCE_S)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def admin(self, *arguments):
         done = subprocess.run([self.admin_path, *arguments], env=self.environment, text=True, capture_output=True,
-                              stdin=subprocess.DEVNULL, timeout=30, check=False)
+                              stdin=subprocess.DEVNULL, timeout=PATIENCE_S, check=False)
         require(done.returncode == 0, f"vgpu-admin {arguments}: {done.stderr}")
         return done.stdout
 
@@ -97,7 +98,7 @@ class Terminal:
 
     def tmux(self, *arguments, environment=None):
         done = subprocess.run([*self.base, *arguments], env=environment or self.host.environment, text=True,
-                              capture_output=True, timeout=30, check=False)
+                              capture_output=True, timeout=PATIENCE_S, check=False)
         return done.stdout
 
     def screen(self, *options):
@@ -108,7 +109,7 @@ class Terminal:
 
     def wait_until(self, condition, what):
         """The screen, as soon as the condition holds for its lines."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             screen = self.screen()
             if condition(screen):
@@ -154,21 +155,18 @@ GPU 1 NVIDIA H100 80GB PCIe 0000:02:00.0 pool B online
 
 def check_80x24(host):
     with Terminal(host, 80, 24) as terminal:
-        terminal.wait_for("Zürich")
-        screen = terminal.wait_for(" q quit")  # drawn last
-        got = [normal(line) for line in screen]
-        for number, (wanted, line) in enumerate(zip(EXPECTED_80, got)):
-            require(line == wanted, f"80x24, line {number + 1}: '{line}' instead of '{wanted}'\n" + "\n".join(screen))
-        require(len(screen) == 24 and screen[23].startswith(" q quit"), "the keys stand in the last line")
+        screen = terminal.wait_until(
+            lambda lines: len(lines) == 24 and [normal(line) for line in lines][:len(EXPECTED_80)] == EXPECTED_80,
+            "80x24 never shows\n" + "\n".join(EXPECTED_80) + "\nbut")
+        require(screen[23].startswith(" q quit"), "the keys stand in the last line")
         require(all(len(line) <= 80 for line in screen), "no line is longer than the screen")
 
 
 def check_other_sizes(host):
     with Terminal(host, 132, 43) as terminal:
-        terminal.wait_for("Zürich")
-        wide = terminal.wait_for(" q quit")
-        require(wide[42].startswith(" q quit"), "132x43: the keys stand in the last line")
-        require(any("WAIT P50" in line for line in wide), "132x43 has all columns")
+        terminal.wait_until(
+            lambda lines: len(lines) == 43 and lines[42].startswith(" q quit") and any("WAIT P50" in line for line in lines),
+            "132x43: all columns, and the keys in the last line")
         terminal.resize(50, 12)
         terminal.wait_for("q quit")
         small = terminal.wait_until(
@@ -247,7 +245,7 @@ def check_order(host):
         terminal.keys("S")
         terminal.wait_for("IDv")
         wanted, names = ["Zürich", "VM-4", "VM-3", "VM-2", "VM-1"], []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while names != wanted and time.monotonic() < deadline:  # a screen may be looked at while it is drawn
             names = [line.split()[1] for line in terminal.screen() if re.match(r" +\d+ \S", line)]
         require(names == wanted, f"by falling number: {names}")
@@ -256,8 +254,8 @@ def check_order(host):
         terminal.keys("nobody", "Enter")
         terminal.wait_for("No VM passes the filter")
         terminal.keys("/", "C-h", "BSpace", "BSpace", "BSpace", "BSpace", "BSpace", "ZüX", "BSpace", "r", "Enter")
-        screen = terminal.wait_for("Filter: Zür (1 of 5 VMs)")
-        require(not any("VM-1" in line for line in screen[8:20]), "only what passes is shown")
+        terminal.wait_until(lambda lines: any("Filter: Zür (1 of 5 VMs)" in line for line in lines)
+                            and not any("VM-1" in line for line in lines[8:20]), "only what passes is shown")
         terminal.keys("?")
         terminal.wait_for("Every change asks before it is made")
         terminal.keys("x")
@@ -281,15 +279,17 @@ def check_many(host):
                     "--vm-id=1234567")
         large.admin("register-vm", "--vm-uuid=long", "--vm-name=" + "long-" * 12, "--pool=A", "--priority=low")
         with Terminal(large, 80, 24) as terminal:
-            screen = terminal.wait_for("1234567")
+            terminal.wait_for("1234567")
+            screen = terminal.wait_for(" q quit")  # drawn last
             require(all(any(line.startswith(f"GPU {number} ") for line in screen) for number in range(8)),
                     "eight GPUs on 80x24, a line each:\n" + "\n".join(screen))
             require("(" not in screen[0] and "8 GPUs" in screen[0], "all are shown: " + screen[0])
             for name in ("東京", "long", "VM-1", "Zürich"):
                 require(aligned(screen, name), f"the columns behind {name} stand in line:\n" + "\n".join(screen))
             terminal.resize(40, 10)
-            screen = terminal.wait_for("(1-2 shown)")
-            require(len(screen) == 10 and screen[9].startswith(" q quit"), "40x10:\n" + "\n".join(screen))
+            screen = terminal.wait_until(
+                lambda lines: len(lines) == 10 and lines[9].startswith(" q quit") and "(1-2 shown)" in lines[0],
+                "40x10: not drawn anew")
             require(screen[3].split()[:2] == ["ID^", "NAME"], "a line of the screen is one line: " + screen[3])
             terminal.keys("Tab", "End")
             terminal.wait_for("(7-8 shown)")
@@ -325,7 +325,7 @@ def check_elsewhere(host):
     require("GPU Virtualization Control Panel" in panel, "off a terminal it prints what status prints")
     done = subprocess.run(["script", "-qec", f"'{host.admin_path}' dashboard", "/dev/null"],
                           env=dict(host.environment, TERM="no-such-terminal"), text=True, capture_output=True,
-                          stdin=subprocess.DEVNULL, timeout=30, check=False)
+                          stdin=subprocess.DEVNULL, timeout=PATIENCE_S, check=False)
     require(done.returncode == 1 and "TERM=no-such-terminal" in done.stdout,
             f"an unknown terminal: status {done.returncode}, {done.stdout}")
 
@@ -350,10 +350,10 @@ def check_terminal(host):
     try:
         shown = b""
         while b"quit" not in shown:
-            require(select.select([ours], [], [], 20)[0], "the dashboard starts on a plain terminal")
+            require(select.select([ours], [], [], PATIENCE_S)[0], "the dashboard starts on a plain terminal")
             shown += os.read(ours, 65536)
         os.close(ours)
-        require(dashboard.wait(20) == 0, "a terminal that has gone ends the dashboard")
+        require(dashboard.wait(PATIENCE_S) == 0, "a terminal that has gone ends the dashboard")
     except subprocess.TimeoutExpired:
         raise Failure("the dashboard outlives its terminal") from None
     finally:
@@ -365,7 +365,7 @@ def check_without_daemon(host):
     with Terminal(host, 80, 24) as terminal:
         terminal.wait_for("vgpud up")
         host.daemon.kill()
-        host.daemon.wait(30)
+        host.daemon.wait(PATIENCE_S)
         terminal.wait_for("vgpud is not there")
         terminal.wait_for("queue: not known without the daemon")
         (host.folder / "run" / "admin.sock").unlink(missing_ok=True)
@@ -373,7 +373,7 @@ def check_without_daemon(host):
         terminal.wait_for("vgpud up")
         terminal.wait_for("free; nobody waits")
         host.daemon.terminate()
-        host.daemon.wait(30)
+        host.daemon.wait(PATIENCE_S)
         terminal.wait_for("vgpud is not there")
         terminal.keys("q")
         terminal.wait_for("ended with 0")

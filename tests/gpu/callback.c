@@ -276,7 +276,7 @@ static void count_up(void *data)
 /* Destructors run when they may, soon: not necessarily before the call that let go returns. */
 static int comes_to(_Atomic int *word, int value)
 {
-    for (int i = 0; i < 5000 && atomic_load(word) != value; i++)
+    for (int i = 0; i < 60000 && atomic_load(word) != value; i++)
         usleep(1000);
     return atomic_load(word) == value;
 }

@@ -14,7 +14,7 @@
 #include "support/every_call.h"
 #include "support/gpu.h"
 
-enum { PLACES = 20, PLACE_BYTES = 65536, SECONDS_MOST = 10 };
+enum { PLACES = 20, PLACE_BYTES = 65536, SECONDS_MOST = 60 };
 
 struct every_call_objects objects;
 static uint8_t *places;

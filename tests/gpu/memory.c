@@ -302,7 +302,7 @@ static void freed_when_the_process_ends(void)
 {
     for (int round = 0; round < 4; round++) {
         int status = 2 << 8;
-        for (int attempt = 0; attempt < 50 && WEXITSTATUS(status) == 2; attempt++) {
+        for (int attempt = 0; attempt < 600 && WEXITSTATUS(status) == 2; attempt++) {
             if (attempt > 0)
                 usleep(100000); /* the last one's memory may still be on its way back */
             pid_t child = fork();

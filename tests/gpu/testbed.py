@@ -45,7 +45,11 @@ class Installation:
         return os.path.dirname(self.find(library))
 
 
-def wait_until(condition, seconds, what):
+# What only guards against hanging waits so long: a busy machine is no fault.
+PATIENCE_S = 120
+
+
+def wait_until(condition, what, seconds=PATIENCE_S):
     """Calls condition until it is true; TestbedError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -99,14 +103,14 @@ class Host:
             self.daemon = subprocess.Popen(
                 [self.installation.find("vgpud")], env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log)
-        wait_until(lambda: self.reload() or self.daemon.poll() is not None, 20, "vgpud's admin socket")
+        wait_until(lambda: self.reload() or self.daemon.poll() is not None, "vgpud's admin socket")
         if self.daemon.poll() is not None:
             raise TestbedError(f"vgpud ended with status {self.daemon.returncode}: {self.log().strip()}")
 
     def reload(self):
         """Has the daemon act on the database now; false while it does not answer."""
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
+            client.settimeout(PATIENCE_S)
             try:
                 client.connect(str(self.folder / "run" / "admin.sock"))
                 client.sendall(b'{"op": "reload"}\n')
@@ -132,7 +136,7 @@ class Host:
     def admin(self, *arguments):
         """Runs vgpu-admin; returns what it printed."""
         done = subprocess.run([self.installation.find("vgpu-admin"), *arguments], env=self.environment,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         if done.returncode != 0:
             raise TestbedError(f"vgpu-admin {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout

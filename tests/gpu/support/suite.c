@@ -129,7 +129,7 @@ unsigned case_time_limit(void)
 {
     const char *text = getenv("VGPU_TEST_CASE_SECONDS");
     unsigned limit = text ? (unsigned)strtoul(text, NULL, 10) : 0;
-    return limit ? limit : 60;
+    return limit ? limit : 240; /* only ends what hangs */
 }
 
 static void run_case(const char *suite, const struct test_case *test)

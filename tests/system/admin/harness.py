@@ -71,7 +71,7 @@ class Host:
             env={**self.env, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=120,
             check=False,
             **kwargs,
         )

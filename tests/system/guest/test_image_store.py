@@ -12,7 +12,7 @@ import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "gpu"))
-from testbed import Host, Installation  # noqa: E402
+from testbed import PATIENCE_S, Host, Installation  # noqa: E402
 
 KERNEL = ".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry empty()\n{\n    ret;\n}\n"
 CODE = KERNEL + "".join(f"// line {i} of a long comment\n" for i in range(40000))
@@ -61,8 +61,8 @@ def bytes_sent(host, guest_library, vm, code):
     counter.start()
     environment = dict(host.environment, VGPU_SERVER=f"unix:{path}", VGPU_TRANSPORT="stream",
                        LD_LIBRARY_PATH=str(guest_library))
-    subprocess.run([sys.executable, "-c", LOADER, str(code)], env=environment, check=True, timeout=60)
-    counter.join(20)
+    subprocess.run([sys.executable, "-c", LOADER, str(code)], env=environment, check=True, timeout=PATIENCE_S)
+    counter.join(PATIENCE_S)
     return counter.sent
 
 

@@ -16,7 +16,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE.parent.parent / "gpu"))
-from testbed import Host, Installation, wait_until  # noqa: E402
+from testbed import PATIENCE_S, Host, Installation, wait_until  # noqa: E402
 
 SUCCESS, UNINITIALIZED, INVALID_ARGUMENT, NOT_SUPPORTED, NO_PERMISSION, _, NOT_FOUND, INSUFFICIENT_SIZE = range(8)
 DRIVER_NOT_LOADED, GPU_IS_LOST, VERSION_MISMATCH = 9, 15, 25
@@ -90,7 +90,7 @@ def require(condition, what):
 def guest(host, uuid, program, **environment):
     """Runs the program in the VM: a dictionary of what it has said, and its stderr."""
     process = host.start_guest(uuid, sys.executable, "-c", ASK + program, environment=environment)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE_S)
     require(process.returncode == 0, f"the guest ended with {process.returncode}: {errors}")
     return dict(line.split(" = ", 1) for line in output.splitlines()), errors
 
@@ -99,7 +99,7 @@ def host_side(host, program):
     """The same program on the host, with the driver's own NVML."""
     environment = dict(host.environment, LD_LIBRARY_PATH=host.installation.folder("simulated"))
     done = subprocess.run([sys.executable, "-c", ASK + program], env=environment, capture_output=True, text=True,
-                          timeout=60, check=True)
+                          timeout=PATIENCE_S, check=True)
     return dict(line.split(" = ", 1) for line in done.stdout.splitlines())
 
 
@@ -293,12 +293,12 @@ say("after", number("nvmlDeviceGetTemperature", 0))
     line = process.stdout.readline()
     require(line.startswith("without = error"), line)
     host.start_daemon()
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE_S)
     require(output.startswith("after = ") and process.returncode == 0, output + errors)
 
 
 def no_worker_is_started(host):
-    wait_until(lambda: not host.workers(), 20, "the end of the workers before")
+    wait_until(lambda: not host.workers(), "the end of the workers before")
     said, _ = guest(host, "one", "begin()\nsay('workers', open('/proc/self/status').read().count('x'))")
     require(said["init"] == "0" and not host.workers(), host.workers())
     require("guest process" not in host.log()[-200:] or not host.workers(), host.log()[-400:])
@@ -308,7 +308,7 @@ def no_worker_is_started(host):
 
 def connect(host, uuid):
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(20)
+    client.settimeout(PATIENCE_S)
     client.connect(str(host.folder / "run" / "guests" / f"{uuid}.sock"))
     return client
 
@@ -368,7 +368,7 @@ def layout_of(host):
             client = server.accept()[0]
             magic, layout = struct.unpack("<II", client.recv(8))
             client.close()
-            program.wait(20)
+            program.wait(PATIENCE_S)
     require(magic == 0x4C4D564E, hex(magic))
     return layout
 
@@ -384,7 +384,7 @@ def crowds_are_kept_out(host):
     require(answered(host), "another VM is not answered")
     for client in silent + asking:
         client.close()
-    wait_until(lambda: guest(host, "one", "begin()")[0]["init"] == "0", 20, "an answer to the crowd's VM")
+    wait_until(lambda: guest(host, "one", "begin()")[0]["init"] == "0", "an answer to the crowd's VM")
 
 
 def main():

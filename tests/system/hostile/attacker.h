@@ -29,7 +29,7 @@ struct attacker {
     int patience_ms; /* how long to wait for an answer; 0: PATIENCE_MS */
 };
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 120000
 
 struct attack_lane {
     struct attacker *attacker;

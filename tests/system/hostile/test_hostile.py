@@ -42,7 +42,7 @@ class Fight:
         host.set_up([(ATTACKER, "A", "medium"), (NEIGHBOUR, "A", "medium")])
         self.neighbour = host.start_guest(NEIGHBOUR, str(programs / "tests" / "gpu" / "guest-work"), "steady",
                                           stdout=open(host.folder / "neighbour.txt", "wb"))
-        wait_until(lambda: self.rounds() > 0, 60, "the neighbour's first rounds")
+        wait_until(lambda: self.rounds() > 0, "the neighbour's first rounds")
         self.meet_attacker()
         self.descriptors = descriptors(host.daemon.pid)
         self.logged = len(host.log())
@@ -53,8 +53,8 @@ class Fight:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.host.folder / "run" / "guests" / f"{ATTACKER}.sock"))
             connection.sendall(b"V")
-            wait_until(lambda: len(self.host.workers()) == 2, 20, "the attacker's first worker")
-        wait_until(lambda: len(self.host.workers()) == 1, 20, "the end of the attacker's first worker")
+            wait_until(lambda: len(self.host.workers()) == 2, "the attacker's first worker")
+        wait_until(lambda: len(self.host.workers()) == 1, "the end of the attacker's first worker")
 
     def rounds(self):
         text = (self.host.folder / "neighbour.txt").read_text(errors="replace")
@@ -84,20 +84,20 @@ class Fight:
         """What the others noticed."""
         problems = []
 
-        def check(condition, seconds, what):
+        def check(condition, what):
             try:
-                wait_until(condition, seconds, what)
+                wait_until(condition, what)
             except TestbedError as error:
                 problems.append(str(error))
 
         if self.host.daemon.poll() is not None:
             raise TestbedError(f"vgpud ended with status {self.host.daemon.returncode}:\n{self.host.log()[-4000:]}")
-        check(lambda: self.host.reload(), 20, "an answer of vgpud")
-        check(lambda: self.rounds() > rounds_before or self.neighbour.poll() is not None, 60, "the neighbour's next rounds")
+        check(lambda: self.host.reload(), "an answer of vgpud")
+        check(lambda: self.rounds() > rounds_before or self.neighbour.poll() is not None, "the neighbour's next rounds")
         if self.neighbour.poll() is not None:
             raise TestbedError(f"the neighbour ended with status {self.neighbour.returncode}")
-        check(lambda: len(self.host.workers()) == 1, 20, "the end of the attacker's worker")
-        check(lambda: descriptors(self.host.daemon.pid) <= self.descriptors, 20, "vgpud's descriptors closed")
+        check(lambda: len(self.host.workers()) == 1, "the end of the attacker's worker")
+        check(lambda: descriptors(self.host.daemon.pid) <= self.descriptors, "vgpud's descriptors closed")
         text = self.host.log()
         added, self.logged = text[self.logged:], len(text)
         complaints = [line for line in added.splitlines()

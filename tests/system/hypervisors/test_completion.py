@@ -20,7 +20,7 @@ from harness import Checks, Host, libvirt_is_here  # noqa: E402
 
 ADMIN, RUN, FOLDER = (Path(word).resolve() for word in sys.argv[1:4])
 WEB = "5e2f0b7c-1111-4a52-9d0f-0123456789ab"
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 # What is typed, and the words on the command line after the completion. A line ends where a value is wanted
 # (--pool=), or with a blank where the word is complete.

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "admin"))
 from harness import Checks, Host  # noqa: E402
 
 WELCOME_BYTES = 16 + 240
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 def free_port():

@@ -69,7 +69,7 @@ def limit(host, vm, *limits):
 def a_high_vm_goes_before_a_kernel_that_never_ends(host, build):
     low = Guest(host, build, "low")
     low.say("endless")
-    wait_until(lambda: live(host, "low")["gpu_calls"] > 0, 20, "the endless kernel")
+    wait_until(lambda: live(host, "low")["gpu_calls"] > 0, "the endless kernel")
     high = Guest(host, build, "high")
     result = high.ask("stream 100 1000 0.3")
     expect(result.get("count", 0) > 0, f"the high VM's requests: {result}")
@@ -87,7 +87,7 @@ def a_low_vm_gets_what_a_high_one_leaves(host, build):
 def without_time_slices_the_holder_is_ended_after_the_drain_timeout(host, build):
     low = Guest(host, build, "low")
     low.say("endless")
-    wait_until(lambda: live(host, "low")["gpu_calls"] > 0, 20, "the endless kernel")
+    wait_until(lambda: live(host, "low")["gpu_calls"] > 0, "the endless kernel")
     high = Guest(host, build, "high")
     result = high.ask("stream 100 1000 0.2")
     expect(result.get("count", 0) > 0, f"the high VM's requests: {result}")
@@ -99,7 +99,7 @@ def a_long_queue_of_work_stays_with_the_worker(host, build):
     host.register("equal", "A", "low")
     low = Guest(host, build, "low")
     low.say("pile 2000 1500")
-    wait_until(lambda: live(host, "low")["gpu_calls"] > 10, 20, "the first of the work")
+    wait_until(lambda: live(host, "low")["gpu_calls"] > 10, "the first of the work")
     time.sleep(0.3)
     taken = live(host, "low")["gpu_calls"]
     expect(taken < 800, f"the driver was given {taken} pieces of work in 0.3 s")
@@ -165,7 +165,7 @@ def memory_beyond_the_quota_is_refused(host, build):
     limit(host, "low", "--memory=64M")
     low = Guest(host, build, "low")
     low.say("allocate")
-    wait_until(lambda: live(host, "low")["refused_allocations"] > 0, 20, "a refused allocation")
+    wait_until(lambda: live(host, "low")["refused_allocations"] > 0, "a refused allocation")
     used = live(host, "low")["device_memory_bytes"]
     expect(32 << 20 <= used <= 64 << 20, f"{used} bytes are in use")
     high = Guest(host, build, "high")

@@ -63,6 +63,17 @@ uint64_t rising_time(const struct review *review, const struct sched_vm *vm, int
     return time_of_steps(review, vm, steps);
 }
 
+/* The highest class with work that the VM has risen to, or the lowest in which it comes before rank `top`. */
+static enum sched_class class_risen_above(const struct review *review, const struct sched_vm *vm, int top)
+{
+    uint64_t waited_us = review->sched->now_us - vm->since_us;
+    enum sched_class risen = class_raised(vm->class, waited_us / review->gpu->ageing_us);
+    while (risen > vm->class && class_rank(risen - 1, true) > top &&
+           !class_is_active(review->sched, review->gpu, (int)risen))
+        risen--;
+    return risen;
+}
+
 bool background_rises(struct review *review)
 {
     struct places places = places_now(review->gpu);
@@ -75,8 +86,7 @@ bool background_rises(struct review *review)
         uint64_t since_us = vm->since_us;
         fair_settle(review->sched, review->gpu);
         if (vm->since_us == since_us) { /* else it got enough in the gaps */
-            vm->held_class =
-                class_raised(vm->class, (review->sched->now_us - since_us) / review->gpu->ageing_us);
+            vm->held_class = class_risen_above(review, vm, places.top);
             vm->aged = true;
             vm->turn_us = review->sched->now_us;
         }

@@ -62,6 +62,18 @@ void fair_join(const struct sched *sched, struct sched_vm *vm)
     vm->virtual_us = greater(vm->virtual_us, stands_us - lesser(stands_us, credit_us));
 }
 
+void fair_change_class(const struct sched *sched, struct sched_vm *vm, enum sched_class class)
+{
+    uint64_t stands_us = class_stands(vm->gpu, vm->class, vm->virtual_us);
+    uint64_t ahead_us = vm->virtual_us - lesser(vm->virtual_us, stands_us);
+    vm->class = class;
+    vm->virtual_us = 0;
+    if (vm->state == SCHED_VM_IDLE)
+        return; /* it begins where its class stands when it asks */
+    fair_join(sched, vm);
+    vm->virtual_us += ahead_us;
+}
+
 void fair_leave(const struct sched *sched, struct sched_vm *vm)
 {
     struct sched_queue *queue = queue_of(vm);

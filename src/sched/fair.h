@@ -23,6 +23,9 @@ uint64_t fair_estimate(const struct sched *sched, const struct sched_vm *vm);
 /* It asks, or goes over to this class: it begins where the class stands. Who has been away for no longer than
  * a quantum keeps what it was behind by the others' overlong turns; nobody keeps more. */
 void fair_join(const struct sched *sched, struct sched_vm *vm);
+/* It goes over to another class, with what it is ahead of those of its own that wait or hold. It is in no
+ * queue. */
+void fair_change_class(const struct sched *sched, struct sched_vm *vm, enum sched_class class);
 /* It has become idle. */
 void fair_leave(const struct sched *sched, struct sched_vm *vm);
 

@@ -102,29 +102,16 @@ void sched_vm_remove(struct sched *sched, struct sched_vm *vm, uint64_t now_us)
     gpu_review(sched, gpu);
 }
 
-/* Into another class with what it is ahead of its own. */
-static void vm_change_class(struct sched *sched, struct sched_vm *vm, enum sched_class class)
-{
-    uint64_t stands_us = vm->gpu->queues[vm->class].virtual_us;
-    uint64_t ahead_us = vm->virtual_us > stands_us ? vm->virtual_us - stands_us : 0;
-    vm->class = class;
-    vm->virtual_us = 0;
-    if (vm->state == SCHED_VM_IDLE)
-        return; /* it begins where its class stands when it asks */
-    fair_join(sched, vm);
-    vm->virtual_us += ahead_us;
-}
-
 void sched_vm_set_class(struct sched *sched, struct sched_vm *vm, enum sched_class class, uint64_t now_us)
 {
     time_set(sched, now_us);
     fair_settle(sched, vm->gpu);
     if (class != vm->class && vm->state == SCHED_VM_WAITING) {
         queue_leave(vm);
-        vm_change_class(sched, vm, class);
+        fair_change_class(sched, vm, class);
         queue_enter(vm);
     } else if (class != vm->class) {
-        vm_change_class(sched, vm, class);
+        fair_change_class(sched, vm, class);
         if (!vm->aged || vm->held_class < class)
             vm->held_class = class;
     }

@@ -332,6 +332,34 @@ static void an_aged_vm_comes_to_the_front_for_a_quantum(void **state)
     assert_int_equal(f.revokes, 0);
 }
 
+static void an_aged_vm_rises_no_further_than_to_a_class_with_work(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_gpu_set_ageing(&f.sched, &f.gpu, 0, 0);
+    sched_vm_want(&f.sched, &f.medium, 0);
+    sched_vm_want(&f.sched, &f.low, 0);
+    used(&f, &f.medium, 5 * AGEING);
+    sched_gpu_set_ageing(&f.sched, &f.gpu, AGEING, 5 * AGEING); /* it has waited for five steps */
+    expect_place(&f.low, FRONT);
+    sched_vm_want(&f.sched, &f.high, 5 * AGEING + 1);
+    expect_place(&f.high, FRONT);
+}
+
+static void who_held_alone_takes_no_debt_into_another_class(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_vm_want(&f.sched, &f.low, 0);
+    used(&f, &f.low, 5000 * QUANTUM);
+    sched_vm_want(&f.sched, &f.medium, 5000 * QUANTUM);
+    expect_place(&f.medium, FRONT);
+    sched_vm_set_class(&f.sched, &f.low, SCHED_MEDIUM, 5000 * QUANTUM + 1);
+    used(&f, &f.medium, 2 * QUANTUM);
+    sched_advance(&f.sched, 5002 * QUANTUM); /* medium has had its turn */
+    assert_int_equal(f.medium.state, SCHED_VM_REVOKING);
+}
+
 static void who_gets_enough_in_the_gaps_stays_there(void **state)
 {
     struct fixture f;
@@ -512,6 +540,8 @@ int main(void)
         cmocka_unit_test(who_cannot_be_preempted_runs_alone),
         cmocka_unit_test(who_turns_out_not_to_follow_leaves_the_background),
         cmocka_unit_test(an_aged_vm_comes_to_the_front_for_a_quantum),
+        cmocka_unit_test(an_aged_vm_rises_no_further_than_to_a_class_with_work),
+        cmocka_unit_test(who_held_alone_takes_no_debt_into_another_class),
         cmocka_unit_test(who_gets_enough_in_the_gaps_stays_there),
         cmocka_unit_test(an_aged_vm_that_waits_comes_to_the_front),
         cmocka_unit_test(aged_turns_take_no_more_than_their_share),

@@ -305,14 +305,17 @@ static void running_out_of_descriptors_is_survived(void **state)
     close(guest);
 }
 
-static int free_port(void)
+/* A port that nobody else gets while *reserved, to be closed, is open; whoever says SO_REUSEADDR may listen
+ * there. */
+static int free_port(int *reserved)
 {
+    const int yes = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
+    *reserved = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(*reserved, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+    assert_int_equal(bind(*reserved, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(*reserved, (struct sockaddr *)&address, &size), 0);
     return ntohs(address.sin_port);
 }
 
@@ -330,8 +333,9 @@ static void who_reaches_a_tcp_port_is_its_vm(void **state)
     struct fixture *fixture = *state;
     struct guest_hello hello = {.magic = HANDSHAKE_MAGIC};
     char option[128];
-    int known = free_port();
-    int unknown = free_port();
+    int reserved[2];
+    int known = free_port(&reserved[0]);
+    int unknown = free_port(&reserved[1]);
     snprintf(option, sizeof option, "--listen_tcp=127.0.0.1:%d=abc123, 127.0.0.1:%d=nobody", known, unknown);
     fixture->options[0] = option;
     vm_register(fixture, "abc123", 'A', VGPU_PRIORITY_LOW);
@@ -344,6 +348,8 @@ static void who_reaches_a_tcp_port_is_its_vm(void **state)
     guest = tcp_connect(unknown);
     assert_int_equal(send(guest, &hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
     expect_refusal(guest, HANDSHAKE_NO_VM, "nobody is no registered VM");
+    close(reserved[0]);
+    close(reserved[1]);
 }
 
 static void an_unknown_cid_is_refused_in_words(void **state)

@@ -24,10 +24,16 @@ WELCOME_BYTES = 16 + 240
 PATIENCE_S = 120
 
 
+RESERVED = []  # sockets that keep their ports from everybody else
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Whoever says SO_REUSEADDR may listen there; nobody is given it by chance."""
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    RESERVED.append(probe)
+    return probe.getsockname()[1]
 
 
 class Daemon:

@@ -1,5 +1,6 @@
 #include "guest/function.h"
 
+#include <search.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "guest/handle_table.h"
 #include "guest/init.h"
 #include "guest/kept_answers.h"
+#include "guest/lock.h"
 #include "guest_forward.h"
 
 static bool is_function(CUfunction function)
@@ -160,7 +162,30 @@ VGPU_EXPORT CUresult cuKernelSetAttribute(CUfunction_attribute attrib, int val, 
     return result;
 }
 
-/* The name lives as long as the process: the driver's lives as long as the module, and programs keep it. */
+static int compare_names(const void *one, const void *other)
+{
+    return strcmp(one, other);
+}
+
+/* The text for as long as the process lives: the driver's lives as long as the module, and programs keep it.
+ * One copy of each, so that loading the same code again and again takes no more. NULL: out of memory. */
+static const char *name_kept(const char *text)
+{
+    static void *names; /* a tree of tsearch(3) */
+    static struct lock names_lock;
+    lock_take(&names_lock);
+    char **known = tfind(text, &names, compare_names);
+    if (known == NULL) {
+        char *copy = strdup(text);
+        known = copy != NULL ? tsearch(copy, &names, compare_names) : NULL;
+        if (known == NULL)
+            free(copy);
+    }
+    const char *kept = known != NULL ? *known : NULL;
+    lock_give(&names_lock);
+    return kept;
+}
+
 static CUresult name_of(const char **name, uint64_t handle, enum handle_kind kind)
 {
     CUresult result = library_state();
@@ -180,10 +205,9 @@ static CUresult name_of(const char **name, uint64_t handle, enum handle_kind kin
         if (result != CUDA_SUCCESS)
             return result;
         text[sizeof text - 1] = '\0';
-        char *copy = strdup(text);
-        if (copy == NULL)
+        facts->name = name_kept(text);
+        if (facts->name == NULL)
             return CUDA_ERROR_OUT_OF_MEMORY;
-        facts->name = copy;
     }
     *name = facts->name;
     return CUDA_SUCCESS;

@@ -13,7 +13,7 @@
 
 struct function_facts {
     struct reply_function_info info;
-    char *name;          /* NULL until asked for; part of this allocation's life */
+    const char *name;    /* NULL until asked for; lives as long as the process */
     bool needs_clusters; /* made for clusters of blocks: launches without any attribute have them too */
 
     /* What the driver would say to launches: see launch.c. 0: nothing. Any thread. */

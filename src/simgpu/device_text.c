@@ -26,10 +26,19 @@ void device_text_keep(const char *text, size_t bytes, bool is_error)
         else
             kept->bytes = larger, kept->room = (kept->used + bytes) * 2;
     }
-    memcpy(kept->bytes + kept->used, text, bytes);
+    if (bytes > 0)
+        memcpy(kept->bytes + kept->used, text, bytes);
     kept->used += bytes;
     atomic_store(&is_empty, false);
     pthread_mutex_unlock(&lock);
+}
+
+static void write_out(struct text *kept, FILE *stream)
+{
+    if (kept->used > 0)
+        fwrite(kept->bytes, 1, kept->used, stream);
+    fflush(stream);
+    kept->used = 0;
 }
 
 void device_text_write(void)
@@ -37,10 +46,8 @@ void device_text_write(void)
     if (atomic_load(&is_empty))
         return;
     pthread_mutex_lock(&lock);
-    fwrite(output.bytes, 1, output.used, stdout);
-    fflush(stdout);
-    fwrite(error.bytes, 1, error.used, stderr);
-    output.used = error.used = 0;
+    write_out(&output, stdout);
+    write_out(&error, stderr);
     atomic_store(&is_empty, true);
     pthread_mutex_unlock(&lock);
 }

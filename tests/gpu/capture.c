@@ -284,22 +284,12 @@ static void host_copies_of(uint32_t *in, uint32_t *out)
 
 static void pinned_copies(void)
 {
-    gpu_use();
-    if (!host_memory_is_mapped())
-        SKIP("host memory is not shared here");
-    uint32_t *in = host_allocate_pinned(WORDS * 4), *out = host_allocate_pinned(WORDS * 4);
-    host_copies_of(in, out);
-    REQUIRE(cuMemFreeHost(in));
-    REQUIRE(cuMemFreeHost(out));
+    words_in_pinned_memory(host_copies_of);
 }
 
 static void pageable_copies(void)
 {
-    uint32_t in[WORDS], out[WORDS];
-    gpu_use();
-    if (!host_memory_is_mapped())
-        SKIP("host memory is not shared here");
-    host_copies_of(in, out);
+    words_in_pageable_memory(host_copies_of);
 }
 
 /* Others go on while a stream captures. */

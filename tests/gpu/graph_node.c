@@ -107,22 +107,12 @@ static void copies_of(uint32_t *in, uint32_t *out)
 
 static void copies(void)
 {
-    gpu_use();
-    if (!host_memory_is_mapped())
-        SKIP("host memory is not shared here");
-    uint32_t *in = host_allocate_pinned(WORDS * 4), *out = host_allocate_pinned(WORDS * 4);
-    copies_of(in, out);
-    REQUIRE(cuMemFreeHost(in));
-    REQUIRE(cuMemFreeHost(out));
+    words_in_pinned_memory(copies_of);
 }
 
 static void pageable_copies(void)
 {
-    uint32_t in[WORDS], out[WORDS];
-    gpu_use();
-    if (!host_memory_is_mapped())
-        SKIP("host memory is not shared here");
-    copies_of(in, out);
+    words_in_pageable_memory(copies_of);
 }
 
 static void memsets(void)

@@ -23,6 +23,26 @@ uint32_t words_value(CUdeviceptr words)
     return all[0];
 }
 
+void words_in_pinned_memory(words_work *work)
+{
+    gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("host memory is not shared here");
+    uint32_t *in = host_allocate_pinned(WORDS * 4), *out = host_allocate_pinned(WORDS * 4);
+    work(in, out);
+    REQUIRE(cuMemFreeHost(in));
+    REQUIRE(cuMemFreeHost(out));
+}
+
+void words_in_pageable_memory(words_work *work)
+{
+    uint32_t in[WORDS], out[WORDS];
+    gpu_use();
+    if (!host_memory_is_mapped())
+        SKIP("host memory is not shared here");
+    work(in, out);
+}
+
 CUDA_KERNEL_NODE_PARAMS affine_params(struct affine *affine)
 {
     affine->count = WORDS;

@@ -17,6 +17,11 @@ uint32_t words_first(CUdeviceptr words);
 /* The value of every word of a block; fails the case if they differ. */
 uint32_t words_value(CUdeviceptr words);
 
+/* Does the work with two blocks on the host; skips the case where graphs cannot copy from and to there. */
+typedef void words_work(uint32_t *in, uint32_t *out);
+void words_in_pinned_memory(words_work *work);
+void words_in_pageable_memory(words_work *work);
+
 /* The same change as a kernel of a node. What is returned points into it. */
 struct affine {
     CUdeviceptr words;

@@ -11,6 +11,7 @@
 #include "guest/export.h"
 #include "guest/handle_table.h"
 #include "guest/init.h"
+#include "guest/lane.h"
 #include "guest/lock.h"
 #include "guest/ranges.h"
 #include "guest/thread.h"
@@ -67,6 +68,12 @@ static CUresult push(struct guest_thread *thread, CUcontext context)
     return CUDA_SUCCESS;
 }
 
+void context_has_flags(unsigned flags)
+{
+    if ((flags & CU_CTX_SCHED_MASK) == CU_CTX_SCHED_BLOCKING_SYNC)
+        lane_prefer_sleep();
+}
+
 VGPU_EXPORT CUresult cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevice dev)
 {
     struct guest_thread *thread;
@@ -76,7 +83,10 @@ VGPU_EXPORT CUresult cuCtxCreate_v2(CUcontext *pctx, unsigned int flags, CUdevic
     if (thread->context_count == CONTEXT_STACK_DEPTH)
         return CUDA_ERROR_OUT_OF_MEMORY;
     result = forward_cuCtxCreate_v2(pctx, flags, dev);
-    return result == CUDA_SUCCESS ? push(thread, *pctx) : result;
+    if (result != CUDA_SUCCESS)
+        return result;
+    context_has_flags(flags);
+    return push(thread, *pctx);
 }
 
 VGPU_EXPORT CUresult cuCtxCreate_v3(CUcontext *pctx, CUexecAffinityParam *paramsArray, int numParams,

@@ -10,14 +10,21 @@
 #include "guest/stream.h"
 
 /* How long a waiting thread looks before it sleeps. The real driver looks until the GPU is done; to be woken
- * costs 50 us and more in a virtual machine, which only a long wait should pay. Less where cores are few, and
- * the worker may need this one. */
-#define SPIN_NS            5000000u
+ * costs 50 to 200 us in a virtual machine, which only a long wait should pay. Less where cores are few, and
+ * the worker may need this one, and for a program that has asked the driver to sleep where it waits. */
+#define SPIN_NS            50000000u
 #define SPIN_SOME_CORES_NS 200000u
 #define SPIN_FEW_CORES_NS  10000u
 #define MANY_CORES         8
 #define FEW_CORES          4
 #define SLEEP_NS           100000000u /* then it looks whether the worker still lives */
+
+static _Atomic bool sleeping_preferred;
+
+void lane_prefer_sleep(void)
+{
+    atomic_store_explicit(&sleeping_preferred, true, memory_order_relaxed);
+}
 
 static uint64_t spin_ns(void)
 {
@@ -28,6 +35,8 @@ static uint64_t spin_ns(void)
         value = cores >= MANY_CORES ? SPIN_NS : cores >= FEW_CORES ? SPIN_SOME_CORES_NS : SPIN_FEW_CORES_NS;
         atomic_store_explicit(&chosen, value, memory_order_relaxed);
     }
+    if (value > SPIN_SOME_CORES_NS && atomic_load_explicit(&sleeping_preferred, memory_order_relaxed))
+        return SPIN_SOME_CORES_NS;
     return value;
 }
 

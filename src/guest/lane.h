@@ -1,5 +1,5 @@
-/* The guest's end of a lane: records out, answers in, over shared memory or a stream socket. All functions
- * are for the thread that the lane belongs to. */
+/* The guest's end of a lane: records out, answers in, over shared memory or a stream socket. Functions
+ * are for the thread that the lane belongs to, unless they say otherwise. */
 #ifndef VGPU_GUEST_LANE_H
 #define VGPU_GUEST_LANE_H
 
@@ -27,6 +27,9 @@ CUresult lane_wait_counter(_Atomic uint32_t *word, uint32_t target);
 
 /* Waits until the worker has filled `filled` staging slots or has answered. */
 CUresult lane_wait_slot(struct guest_thread *thread, uint32_t filled);
+
+/* The program would rather be woken than have its threads look for their answers. Any thread; for good. */
+void lane_prefer_sleep(void);
 
 /* The thread ends. */
 void lane_close(struct guest_thread *thread);

@@ -1,6 +1,7 @@
 #include "guest/primary_context.h"
 
 #include "cuda_api.h"
+#include "guest/context.h"
 #include "guest/context_storage.h"
 #include "guest/export.h"
 #include "guest/lock.h"
@@ -70,18 +71,22 @@ VGPU_EXPORT CUresult cuDevicePrimaryCtxReset_v2(CUdevice dev)
     return result;
 }
 
+static CUresult flags_set(CUresult result, unsigned flags)
+{
+    state_changed();
+    if (result == CUDA_SUCCESS)
+        context_has_flags(flags);
+    return result;
+}
+
 VGPU_EXPORT CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice dev, unsigned int flags)
 {
-    CUresult result = forward_cuDevicePrimaryCtxSetFlags_v2(dev, flags);
-    state_changed();
-    return result;
+    return flags_set(forward_cuDevicePrimaryCtxSetFlags_v2(dev, flags), flags);
 }
 
 VGPU_EXPORT CUresult cuCtxSetFlags(unsigned int flags)
 {
-    CUresult result = forward_cuCtxSetFlags(flags);
-    state_changed();
-    return result;
+    return flags_set(forward_cuCtxSetFlags(flags), flags);
 }
 
 VGPU_EXPORT CUresult cuDevicePrimaryCtxGetState(CUdevice dev, unsigned int *flags, int *active)

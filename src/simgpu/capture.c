@@ -497,8 +497,10 @@ CUresult capture_depend(struct CUstream_st *stream, const CUgraphNode *dependenc
     for (size_t i = 0; i < count && !result; i++)
         if (!handle_is(dependencies[i], HANDLE_GRAPH_NODE) || dependencies[i]->graph != part->capture->graph)
             result = CUDA_ERROR_INVALID_VALUE;
-    if (!result && replaces)
+    if (!result && replaces) {
         part->frontier.count = 0;
+        part->joins_back = part->joins_back || count == 0; /* the real driver asks no more of it */
+    }
     for (size_t i = 0; i < count && !result; i++)
         if (!frontier_add(&part->frontier, dependencies[i], edges ? &edges[i] : NULL))
             result = CUDA_ERROR_OUT_OF_MEMORY;

@@ -6,9 +6,9 @@
 
 /* --- beginning and ending --- */
 
-CUresult cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
-                                     const CUgraphEdgeData *dependencyData, size_t numDependencies,
-                                     CUstreamCaptureMode mode)
+/* hGraph: NULL for one that the capture makes. */
+static CUresult begin(CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
+                      const CUgraphEdgeData *dependencyData, size_t numDependencies, CUstreamCaptureMode mode)
 {
     struct CUstream_st *stream;
     CUresult result = stream_resolve(hStream, &stream);
@@ -24,9 +24,18 @@ CUresult cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph, const CUg
                   : capture_begin(stream, hGraph, dependencies, dependencyData, numDependencies, mode);
 }
 
+CUresult cuStreamBeginCaptureToGraph(CUstream hStream, CUgraph hGraph, const CUgraphNode *dependencies,
+                                     const CUgraphEdgeData *dependencyData, size_t numDependencies,
+                                     CUstreamCaptureMode mode)
+{
+    if (!hGraph)
+        return CUDA_ERROR_INVALID_VALUE;
+    return begin(hStream, hGraph, dependencies, dependencyData, numDependencies, mode);
+}
+
 CUresult cuStreamBeginCapture_v2(CUstream hStream, CUstreamCaptureMode mode)
 {
-    return cuStreamBeginCaptureToGraph(hStream, NULL, NULL, NULL, 0, mode);
+    return begin(hStream, NULL, NULL, NULL, 0, mode);
 }
 
 CUresult cuStreamBeginCapture(CUstream hStream)

@@ -28,8 +28,8 @@
 static uint64_t spin_ns = 50000;
 
 /* A VM that goes before others shall not notice them, nor that its lane has slept: to be woken up takes up to
- * a tenth of a millisecond. */
-static const uint64_t spin_first_ns = 5000000;
+ * two tenths of a millisecond. */
+static const uint64_t spin_first_ns = 20000000;
 
 /* How often an idle lane looks whether a staged copy, queued behind other work, has finished. */
 #define COPY_POLL_NS 100000u

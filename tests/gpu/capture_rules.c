@@ -22,6 +22,8 @@ static void wrong_ends(void)
     gpu_kernel(ptx_basics, "affine");
     REQUIRE(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
     EXPECT(CUDA_ERROR_ILLEGAL_STATE, cuStreamEndCapture(stream, &graph));
+    EXPECT(CUDA_ERROR_INVALID_VALUE,
+           cuStreamBeginCaptureToGraph(stream, NULL, NULL, NULL, 0, CU_STREAM_CAPTURE_MODE_GLOBAL));
     REQUIRE(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     EXPECT(CUDA_ERROR_ILLEGAL_STATE, cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     pthread_create(&thread, NULL, end_elsewhere, stream);
@@ -46,6 +48,34 @@ static void wrong_ends(void)
     if (graph)
         REQUIRE(cuGraphDestroy(graph));
     EXPECT(CUDA_SUCCESS, cuStreamSynchronize(stream));
+    REQUIRE(cuEventDestroy(event));
+    REQUIRE(cuStreamDestroy(stream));
+    REQUIRE(cuStreamDestroy(side));
+    REQUIRE(cuMemFree(words));
+}
+
+/* A stream that forks off need not join back once nothing is to come behind it. */
+static void left_behind(void)
+{
+    CUgraph graph = NULL;
+    CUevent event;
+    gpu_use();
+    CUdeviceptr words = gpu_allocate(WORDS * 4);
+    CUstream stream = stream_create(CU_STREAM_NON_BLOCKING), side = stream_create(CU_STREAM_NON_BLOCKING);
+    REQUIRE(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    REQUIRE(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    REQUIRE(cuMemsetD32Async(words, 2, WORDS, stream));
+    REQUIRE(cuEventRecord(event, stream));
+    REQUIRE(cuStreamWaitEvent(side, event, 0));
+    REQUIRE(cuMemsetD32Async(words, 3, WORDS, side));
+    REQUIRE(cuStreamUpdateCaptureDependencies(side, NULL, NULL, 0, CU_STREAM_SET_CAPTURE_DEPENDENCIES));
+    EXPECT(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    say("%zu nodes", graph_node_count(graph));
+    CUgraphExec exec = graph_executable(graph);
+    REQUIRE(cuGraphLaunch(exec, stream));
+    REQUIRE(cuStreamSynchronize(stream));
+    say("%u", words_first(words));
+    REQUIRE(cuGraphExecDestroy(exec));
     REQUIRE(cuEventDestroy(event));
     REQUIRE(cuStreamDestroy(stream));
     REQUIRE(cuStreamDestroy(side));
@@ -211,7 +241,8 @@ static void graph_in_graph(void)
 }
 
 static const struct test_case cases[] = {
-    CASE(wrong_ends), CASE(forbidden), CASE(legacy_stream), CASE(modes), CASE(merge), CASE(graph_in_graph),
+    CASE(wrong_ends), CASE(left_behind), CASE(forbidden),      CASE(legacy_stream),
+    CASE(modes),      CASE(merge),       CASE(graph_in_graph),
 };
 
 int main(int argc, char **argv)

@@ -64,17 +64,26 @@ def measure(command, environment, seconds=500):
 
 def alternate(bench, commands, rounds, ways, uncounted=()):
     """Runs every command natively and in each way, `rounds` times in turn: {way: [{name: (value, unit)}, ...]}. Before
-    that the uncounted ones once each: files and memory that a host has touched before are there faster."""
+    that the uncounted ones once each: files and memory that a host has touched before are there faster. An interrupt
+    (SIGINT) ends it early, with the rounds that are whole."""
     results = {way: [] for way in ("native", *ways)}
-    for way in results:
-        for command in uncounted:
-            bench.run(way, command)
-    for _ in range(rounds):
-        for way, runs in results.items():
-            figures = {}
-            for command in commands:
-                figures.update(bench.run(way, command))
-            runs.append(figures)
+    try:
+        for way in results:
+            for command in uncounted:
+                bench.run(way, command)
+        for _ in range(rounds):
+            for way, runs in results.items():
+                figures = {}
+                for command in commands:
+                    figures.update(bench.run(way, command))
+                runs.append(figures)
+    except KeyboardInterrupt:
+        whole = min(len(runs) for runs in results.values())
+        if whole == 0:
+            sys.exit("interrupted before the first round was over")
+        print(f"interrupted after {whole} of {rounds} rounds", flush=True)
+        for runs in results.values():
+            del runs[whole:]
     return results
 
 

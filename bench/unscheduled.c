@@ -31,7 +31,7 @@ void gate_leave(struct gate_pass *pass)
 {
 }
 
-void gate_lane_woke(void)
+void gate_something_comes(void)
 {
 }
 

@@ -35,8 +35,9 @@ static struct {
     struct gate_pass *passes;
     bool want_sent;              /* since the last NONE */
     bool may_look;               /* there are processors enough to wait without sleeping */
-    atomic_bool watching_seldom; /* the watching thread may sleep for long */
-    pthread_mutex_t contexts;    /* no context ends while it is held */
+    atomic_bool watching_seldom; /* the watching thread sleeps for long, as nothing is submitted */
+    _Atomic uint64_t woken_ns; /* until then, since its last look, nothing was submitted; 0: it looks often */
+    pthread_mutex_t contexts;  /* no context ends while it is held */
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .contexts = PTHREAD_MUTEX_INITIALIZER};
 
 static uint32_t word_now(void)
@@ -103,11 +104,21 @@ void gate_enter(struct gate_pass *pass)
     }
 }
 
+void gate_something_comes(void)
+{
+    if (!atomic_load_explicit(&gate.watching_seldom, memory_order_relaxed) ||
+        !atomic_exchange(&gate.watching_seldom, false))
+        return;
+    atomic_store(&gate.woken_ns, clock_monotonic_ns());
+    futex_wake_all(&gate_page->word);
+}
+
 void gate_exit(struct gate_pass *pass)
 {
     atomic_store_explicit(&pass->submitted, atomic_load_explicit(&pass->submitted, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     atomic_store_explicit(&pass->inside, 0, memory_order_release);
+    gate_something_comes();
 }
 
 bool gate_is_held(void)
@@ -193,10 +204,19 @@ static bool close_gate(uint32_t revoked, enum release_reason reason, uint64_t co
 
 static uint64_t looked_at; /* submitted() when the watching thread looked last; its alone */
 
+/* What has passed until something came does not count. */
+static void skip_idle_time(void)
+{
+    uint64_t woken_ns = atomic_exchange(&gate.woken_ns, 0);
+    if (woken_ns != 0)
+        gpu_time_idle_until(woken_ns);
+}
+
 /* Before it waits for the GPU: what has passed since its last look was used, if something was submitted. */
 static void look_before_waiting(void)
 {
     uint64_t now = submitted();
+    skip_idle_time();
     gpu_time_look(now != looked_at || gpu_time_was_busy());
     gpu_time_waits();
     looked_at = now;
@@ -228,12 +248,14 @@ static void watch_use(uint32_t held)
 {
     static unsigned quiet;
     uint64_t now = submitted();
+    skip_idle_time();
     bool used = now != looked_at || gpu_time_was_busy();
     looked_at = now;
     gpu_time_look(used && !gpu_time_nothing_runs());
     quiet = used ? 0 : quiet + 1;
     bool seldom = quiet >= QUIET_LOOKS;
     atomic_store(&gate.watching_seldom, seldom);
+    seldom = seldom && submitted() == now;
     futex_wait(&gate_page->word, held, seldom ? SELDOM_NS : LOOK_NS);
     if (seldom && !atomic_exchange(&gate.watching_seldom, false))
         quiet = 0; /* a lane has something to do */
@@ -243,13 +265,6 @@ bool gate_goes_first(void)
 {
     uint32_t word = atomic_load_explicit(&gate_page->word, memory_order_relaxed);
     return gate.may_look && word_open(word) && grant_word_slice(word) == GRANT_SLICE_LONG;
-}
-
-void gate_lane_woke(void)
-{
-    if (atomic_load_explicit(&gate.watching_seldom, memory_order_relaxed) &&
-        atomic_exchange(&gate.watching_seldom, false))
-        futex_wake_all(&gate_page->word);
 }
 
 static struct {

@@ -28,8 +28,8 @@ bool gate_open(int grant_fd, int control_fd);
 void gate_join(struct gate_pass *pass);
 void gate_leave(struct gate_pass *pass);
 
-/* A lane has slept, and now there is something to do. */
-void gate_lane_woke(void);
+/* A lane has slept, and now there is something to do: what is used of the GPU is looked at often again. */
+void gate_something_comes(void);
 
 /* Waits until this worker may submit; then the lane is inside, until gate_exit(). */
 void gate_enter(struct gate_pass *pass);

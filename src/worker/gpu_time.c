@@ -56,6 +56,14 @@ void gpu_time_look(bool busy)
     pthread_mutex_unlock(&meter.lock);
 }
 
+void gpu_time_idle_until(uint64_t time_ns)
+{
+    pthread_mutex_lock(&meter.lock);
+    if (!meter.busy && time_ns > meter.looked_ns)
+        meter.looked_ns = time_ns;
+    pthread_mutex_unlock(&meter.lock);
+}
+
 void gpu_time_waits(void)
 {
     pthread_mutex_lock(&meter.lock);

@@ -17,6 +17,9 @@ void gpu_time_begin(void);
 void gpu_time_look(bool busy);
 bool gpu_time_was_busy(void);
 
+/* From the last look, when nothing ran, until then nothing was submitted. */
+void gpu_time_idle_until(uint64_t time_ns);
+
 /* The watching thread is about to wait for the GPU; the other one, while it does, brings the page up to date.
  */
 void gpu_time_waits(void);

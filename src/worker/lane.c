@@ -98,7 +98,7 @@ static bool wait_for_records(struct lane *lane)
             continue;
         bool copies_running = lane->staging_done != lane->staging_queued;
         lane_sleep(lane->shared, lane->position, &lane->closing, copies_running ? COPY_POLL_NS : 0);
-        gate_lane_woke();
+        gate_something_comes();
         since = copies_running ? since : 0;
     }
 }

@@ -14,7 +14,9 @@
  * Work is counted in the time that it takes alone (work_us), from a counter that the kernel itself advances,
  * so that a kernel half done counts half. */
 #include <cuda.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -263,16 +265,22 @@ static double work_us(void)
     return sum / self.blocks / self.iterations_per_us;
 }
 
+/* A thread of its own launches: where others have the GPU, a launch may wait for as long as they do. */
+static struct {
+    pthread_t thread;
+    bool has_thread;
+    atomic_bool goes_on, is_done;
+    _Atomic double kernel_us;
+} saturation = {.is_done = true};
+
 /* Two kernels ahead: the GPU never waits for us. What still runs at the end is left to run. */
-static void saturate(double kernel_us, double seconds)
+static void launch_on_and_on(double kernel_us)
 {
     CUevent finished[2];
     uint64_t iterations = iterations_of(kernel_us);
-    self.kernels = 0;
     for (int i = 0; i < 2; i++)
         CHECK(cuEventCreate(&finished[i], CU_EVENT_DISABLE_TIMING));
-    double begin = now_us(), end = begin + seconds * 1e6, done_before = work_us();
-    while (now_us() < end) {
+    while (atomic_load(&saturation.goes_on)) {
         CUevent event = finished[self.kernels % 2];
         CUresult state = cuEventQuery(event);
         if (state == CUDA_SUCCESS) {
@@ -284,11 +292,40 @@ static void saturate(double kernel_us, double seconds)
             check(state, "cuEventQuery");
         usleep(kernel_us < 2000 ? 20 : 200);
     }
-    double elapsed = now_us() - begin;
-    printf("{\"work_us\": %.0f, \"elapsed_us\": %.0f, \"kernels\": %llu}\n", work_us() - done_before, elapsed,
-           (unsigned long long)self.kernels);
     for (int i = 0; i < 2; i++)
         CHECK(cuEventDestroy(finished[i]));
+}
+
+static void *saturate_thread(void *unused)
+{
+    CHECK(cuCtxSetCurrent(self.context));
+    for (;;) {
+        if (atomic_load(&saturation.goes_on)) {
+            launch_on_and_on(atomic_load(&saturation.kernel_us));
+            atomic_store(&saturation.is_done, true);
+        }
+        usleep(100);
+    }
+    return unused;
+}
+
+/* Ends when its time is over, though a launch may be waiting still. */
+static void saturate(double kernel_us, double seconds)
+{
+    if (!saturation.has_thread)
+        saturation.has_thread = pthread_create(&saturation.thread, NULL, saturate_thread, NULL) == 0;
+    if (atomic_exchange(&saturation.is_done, false)) /* else one that waits goes on with what it has */
+        self.kernels = 0;
+    atomic_store(&saturation.kernel_us, kernel_us);
+    double begin = now_us(), end = begin + seconds * 1e6, done_before = work_us();
+    atomic_store(&saturation.goes_on, true);
+    sleep_until(end);
+    double work = work_us() - done_before, elapsed = now_us() - begin;
+    atomic_store(&saturation.goes_on, false);
+    for (int i = 0; i < 100 && !atomic_load(&saturation.is_done); i++)
+        usleep(1000);
+    printf("{\"work_us\": %.0f, \"elapsed_us\": %.0f, \"kernels\": %llu}\n", work, elapsed,
+           (unsigned long long)self.kernels);
 }
 
 static void small(double seconds)

@@ -87,13 +87,17 @@ static void gpu_settle(struct machine *machine, struct gpu *gpu)
 /* Whose kernel runs: of those that hold and have work, the one whose slice goes first. */
 static struct vm *holder_to_run(const struct gpu *gpu)
 {
-    static const int order[] = {
-        [SCHED_SLICE_LONG] = 3, [SCHED_SLICE_EQUAL] = 2, [SCHED_SLICE_BRIEF] = 1, [SCHED_SLICE_SHORT] = 0};
+    static const int order[] = {[SCHED_SLICE_LONG] = 3,
+                                [SCHED_SLICE_EQUAL] = 2,
+                                [SCHED_SLICE_BRIEF] = 1,
+                                [SCHED_SLICE_SHORT] = 0,
+                                [SCHED_SLICE_PAUSED] = -1};
     struct vm *best = NULL;
     for (struct sched_vm *holder = gpu->sched.holders; holder; holder = holder->next_holder) {
         struct vm *vm = (struct vm *)holder;
         bool has_work = vm->busy && (!vm->revoked || vm->started);
-        if (has_work && (!best || order[holder->slice] > order[best->sched.slice]))
+        if (has_work && holder->slice != SCHED_SLICE_PAUSED &&
+            (!best || order[holder->slice] > order[best->sched.slice]))
             best = vm;
     }
     return best;

@@ -68,7 +68,8 @@ static bool seat_wants(const struct seat *seat)
 _Static_assert((int)SCHED_SLICE_EQUAL == (int)GRANT_SLICE_EQUAL &&
                    (int)SCHED_SLICE_SHORT == (int)GRANT_SLICE_SHORT &&
                    (int)SCHED_SLICE_LONG == (int)GRANT_SLICE_LONG &&
-                   (int)SCHED_SLICE_BRIEF == (int)GRANT_SLICE_BRIEF,
+                   (int)SCHED_SLICE_BRIEF == (int)GRANT_SLICE_BRIEF &&
+                   (int)SCHED_SLICE_PAUSED == (int)GRANT_SLICE_PAUSED,
                "the scheduler's slices are those of the grant page");
 
 static enum grant_slice seat_slice(const struct seat *seat)
@@ -170,8 +171,13 @@ uint64_t seat_worker_beside_us(struct worker *worker)
             equals += sched_vm_holds(&other->sched);
         }
     }
-    worker->beside.sum_us += meter_step(&worker->beside.higher_us, higher_us) +
-                             meter_step(&worker->beside.equal_us, equal_us) / (equals + 1);
+    uint64_t step_us = meter_step(&worker->beside.higher_us, higher_us) +
+                       meter_step(&worker->beside.equal_us, equal_us) / (equals + 1);
+    uint64_t now_us = schedule_now_us();
+    uint64_t passed_us = worker->beside.asked_us ? now_us - worker->beside.asked_us : 0;
+    worker->beside.asked_us = now_us;
+    bool stands_still = sched_vm_holds(&seat->sched) && seat->sched.slice == SCHED_SLICE_PAUSED;
+    worker->beside.sum_us += stands_still && passed_us > step_us ? passed_us : step_us;
     return worker->beside.sum_us;
 }
 

@@ -55,7 +55,7 @@ struct worker {
     } usage; /* of the GPU, for monitor.c */
     struct {
         uint64_t higher_us, equal_us; /* the others' meters when it asked last */
-        uint64_t sum_us;
+        uint64_t sum_us, asked_us;
     } beside;            /* seat_worker_beside_us() */
     uint32_t generation; /* of the page, as the daemon last set it */
     bool wants;          /* asked, and has not been granted since */

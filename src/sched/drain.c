@@ -6,22 +6,40 @@
 
 #include <stddef.h>
 
-bool drain_takes_too_long(struct review *review)
+/* In the background a drain may take so many quanta: having kernels stand still, and others go on, takes a
+ * millisecond of the GPU, and there nobody is in a hurry. */
+#define BACKGROUND_QUANTA 5
+
+/* Whether somebody of this rank would come in if one that drains went behind: one that waits, or another one
+ * that drains, behind it. */
+static bool equal_waits(struct review *review, int rank)
 {
     struct candidate list[CANDIDATES_MAX];
-    struct places places = places_now(review->gpu);
-    unsigned count = places.preemptible ? candidates_now(review, list) : 0;
-    for (struct sched_vm *vm = review->gpu->holders; vm && count; vm = vm->next_holder) {
-        if (vm->state != SCHED_VM_REVOKING || vm->late || holder_rank(vm) != places.top)
-            continue;
-        for (unsigned i = 0; i < count; i++) {
-            if (list[i].rank != places.top || !list[i].vm->preemptible ||
-                !is_due(review, time_add(vm->revoked_us, quantum_us(review->sched))))
-                continue;
-            fair_settle(review->sched, review->gpu);
-            vm->late = true;
+    unsigned count = candidates_now(review, list);
+    for (unsigned i = 0; i < count; i++) {
+        if (list[i].rank == rank && list[i].vm->preemptible)
             return true;
-        }
+    }
+    for (const struct sched_vm *vm = review->gpu->holders; vm; vm = vm->next_holder) {
+        if (vm->late && class_rank(vm->class, false) == rank)
+            return true;
+    }
+    return false;
+}
+
+bool drain_takes_too_long(struct review *review)
+{
+    struct places places = places_now(review->gpu);
+    for (struct sched_vm *vm = review->gpu->holders; vm && places.preemptible; vm = vm->next_holder) {
+        int rank = holder_rank(vm);
+        uint64_t quanta = rank == places.top ? 1 : BACKGROUND_QUANTA;
+        if (vm->state != SCHED_VM_REVOKING || vm->late ||
+            (rank != places.top && rank != places.background_top) || !equal_waits(review, rank) ||
+            !is_due(review, time_add(vm->revoked_us, quanta * quantum_us(review->sched))))
+            continue;
+        fair_settle(review->sched, review->gpu);
+        vm->late = true;
+        return true;
     }
     return false;
 }

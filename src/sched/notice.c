@@ -11,19 +11,23 @@ static enum sched_slice slice_now(const struct sched_gpu *gpu, const struct plac
 {
     if (!places->preemptible)
         return SCHED_SLICE_EQUAL;
-    if (holder_rank(vm) < places->top) /* short is for one alone: two would get nowhere */
-        return vm == places->last && !vm->several ? SCHED_SLICE_SHORT : SCHED_SLICE_BRIEF;
+    if (holder_rank(vm) < places->top && vm != places->next) /* two short ones would get nowhere */
+        return SCHED_SLICE_PAUSED;
+    if (holder_rank(vm) < places->top)
+        return vm->several ? SCHED_SLICE_BRIEF : SCHED_SLICE_SHORT;
     if (places->front > 1 || vm->several)
         return SCHED_SLICE_EQUAL;
     /* Alone, one that a higher class may join is as that will need it: setting a slice takes its time. */
     return places->background || vm->class == SCHED_HIGH ? SCHED_SLICE_LONG : SCHED_SLICE_SHORT;
 }
 
-/* Whether somebody waits who would have a place if this holder had gone. */
+/* Whether somebody waits who would have a place, or go on, if this holder had gone. */
 static bool contended_now(struct review *review, const struct places *places, const struct sched_vm *holder)
 {
     if (holder->aged) /* its turn, which it has waited for, does not end with its first pause */
         return false;
+    if (holder == places->next && places->background > 1)
+        return true; /* what stands still because of it goes on as soon as it has nothing to run */
     int lowest_holder = holder_rank(holder);
     for (const struct sched_vm *vm = review->gpu->holders; vm; vm = vm->next_holder) {
         if (holder_rank(vm) < lowest_holder)

@@ -14,12 +14,15 @@ int gpu_top_rank(const struct sched_gpu *gpu)
     return top;
 }
 
-/* In the background: the lower rank, and among equals who stays behind who drains. */
-static bool goes_behind(const struct sched_vm *vm, const struct sched_vm *other)
+/* In the background: the higher rank, among equals who drains, and then who was there first. */
+static bool goes_before(const struct sched_vm *vm, const struct sched_vm *other)
 {
     if (holder_rank(vm) != holder_rank(other))
-        return holder_rank(vm) < holder_rank(other);
-    return vm->state == SCHED_VM_HOLDING && other->state == SCHED_VM_REVOKING;
+        return holder_rank(vm) > holder_rank(other);
+    if (vm->state != other->state)
+        return vm->state == SCHED_VM_REVOKING;
+    return vm->state == SCHED_VM_REVOKING ? vm->revoked_us < other->revoked_us
+                                          : vm->granted_us < other->granted_us;
 }
 
 struct places places_now(const struct sched_gpu *gpu)
@@ -34,8 +37,8 @@ struct places places_now(const struct sched_gpu *gpu)
             places.background_holding += holding;
             if (holder_rank(vm) > places.background_top)
                 places.background_top = holder_rank(vm);
-            if (!places.last || goes_behind(vm, places.last))
-                places.last = vm;
+            if (!places.next || goes_before(vm, places.next))
+                places.next = vm;
         } else {
             places.front++;
             places.front_holding += holding;

@@ -26,7 +26,7 @@ struct places {
     unsigned front, front_holding; /* holders there; those that are not revoked */
     unsigned background, background_holding, late;
     int background_top;          /* the highest rank there; RANK_NONE: it is empty */
-    const struct sched_vm *last; /* the one there that all others go before; NULL: it is empty */
+    const struct sched_vm *next; /* the one there that goes before all others; NULL: it is empty */
     bool preemptible;            /* all of them; true of a free GPU */
     uint64_t front_us;           /* since when the latest turn at the front lasts; 0: all there are revoked */
 };

@@ -40,10 +40,11 @@ enum sched_vm_state { SCHED_VM_IDLE, SCHED_VM_WAITING, SCHED_VM_HOLDING, SCHED_V
 
 /* The time slice of a holder beside the others; the numbers are those of enum grant_slice. */
 enum sched_slice {
-    SCHED_SLICE_EQUAL = 0, /* side by side with its equals, or on hardware that cannot do otherwise */
-    SCHED_SLICE_SHORT = 1, /* it runs in the gaps of others, present or to come */
-    SCHED_SLICE_LONG = 2,  /* it goes before the others */
-    SCHED_SLICE_BRIEF = 3, /* it runs in the gaps of the front, and another one in its own */
+    SCHED_SLICE_EQUAL = 0,  /* side by side with its equals, or on hardware that cannot do otherwise */
+    SCHED_SLICE_SHORT = 1,  /* it runs in the gaps of others, present or to come */
+    SCHED_SLICE_LONG = 2,   /* it goes before the others */
+    SCHED_SLICE_BRIEF = 3,  /* it runs in the gaps of the front: for a VM with several processes */
+    SCHED_SLICE_PAUSED = 4, /* its work stands still until another one's is done */
 };
 
 /* What may be set. Read at every event, so a change takes effect at the next one. */

@@ -17,8 +17,11 @@
 #define RM_ALLOC   _IOWR('F', 0x2b, struct rm_alloc)
 
 #define CLASS_CHANNEL_GROUP 0xa06cu
+#define CLASS_CHANNEL       0xc86fu
+#define CLASS_SUBDEVICE     0x2080u
 #define SET_TIMESLICE       0xa06c0103u
 #define GET_TIMESLICE       0xa06c0104u
+#define DISABLE_CHANNELS    0x2080110bu
 
 #define STATUS_OK             0u
 #define STATUS_NO_SUCH_OBJECT 0x57u /* NV_ERR_OBJECT_NOT_FOUND */
@@ -29,6 +32,8 @@
 #define DRIVERS_SLICE_US 2048u
 
 #define CLIENT     0xc1d00001u
+#define DEVICE     0x5c000001u
+#define SUBDEVICE  0x5c000002u
 #define GROUPS_MAX 256u
 
 struct rm_free {
@@ -45,6 +50,14 @@ struct rm_alloc {
     uint32_t bytes, flags, status, padding;
 };
 
+struct disable_channels {
+    uint8_t disable;
+    uint32_t count;
+    uint8_t only_disable_scheduling, rewind;
+    _Alignas(8) uint64_t event;
+    uint32_t clients[64], channels[64];
+};
+
 /* What a group is made from: the real driver's part, and which process of which GPU it is. */
 struct group_parameters {
     uint32_t error_object, ecc_object, address_space, engine;
@@ -56,8 +69,10 @@ static struct {
     pthread_mutex_t lock;
     int fd; /* stands for /dev/nvidiactl; 0: not opened yet */
     uint32_t last;
+    bool has_subdevice;
     struct {
         uint32_t object; /* 0: free */
+        uint32_t channel;
         uint64_t slice_us;
         struct shared_slot *slot;
     } groups[GROUPS_MAX];
@@ -74,7 +89,15 @@ static int group_index(uint32_t object)
     return -1;
 }
 
-static void allocate(struct rm_alloc *call)
+static void allocate_channel(struct rm_alloc *call)
+{
+    int at = group_index(call->parent);
+    if (at >= 0)
+        manager.groups[at].channel = call->object;
+    call->status = at >= 0 ? STATUS_OK : STATUS_NO_SUCH_OBJECT;
+}
+
+static void allocate_group(struct rm_alloc *call)
 {
     for (unsigned int i = 0; i < GROUPS_MAX; i++) {
         if (manager.groups[i].object)
@@ -94,8 +117,29 @@ static bool slices_can_be_set(void)
     return !setting || strcmp(setting, "0") != 0;
 }
 
+/* What runs in the processes whose channels these are stands still. */
+static void disable(struct rm_control *call)
+{
+    const struct disable_channels *list = (const struct disable_channels *)(uintptr_t)call->parameters;
+    call->status = call->bytes != sizeof *list || list->count > 64 ? STATUS_NOT_SUPPORTED : STATUS_OK;
+    for (unsigned int i = 0; !call->status && i < list->count; i++) {
+        unsigned int at = 0;
+        while (at < GROUPS_MAX &&
+               (!manager.groups[at].object || manager.groups[at].channel != list->channels[i]))
+            at++;
+        if (at < GROUPS_MAX)
+            shared_slot_set_paused(manager.groups[at].slot, list->disable);
+        else
+            call->status = STATUS_NO_SUCH_OBJECT;
+    }
+}
+
 static void control(struct rm_control *call)
 {
+    if (call->command == DISABLE_CHANNELS && call->object == SUBDEVICE) {
+        disable(call);
+        return;
+    }
     int at = group_index(call->object);
     uint64_t *us = (uint64_t *)(uintptr_t)call->parameters;
     call->status = STATUS_NOT_SUPPORTED;
@@ -117,15 +161,22 @@ static int manage(unsigned long request, void *argument)
 {
     int result = 0;
     pthread_mutex_lock(&manager.lock);
-    if (request == RM_ALLOC && ((struct rm_alloc *)argument)->class == CLASS_CHANNEL_GROUP) {
-        allocate(argument);
+    struct rm_alloc *made = argument;
+    if (request == RM_ALLOC && made->class == CLASS_CHANNEL_GROUP) {
+        allocate_group(made);
+    } else if (request == RM_ALLOC && made->class == CLASS_CHANNEL) {
+        allocate_channel(made);
+    } else if (request == RM_ALLOC && made->class == CLASS_SUBDEVICE) {
+        made->status = STATUS_OK;
     } else if (request == RM_CONTROL) {
         control(argument);
     } else if (request == RM_FREE) {
         struct rm_free *call = argument;
         int at = group_index(call->object);
-        if (at >= 0)
+        if (at >= 0) {
+            shared_slot_set_paused(manager.groups[at].slot, false);
             manager.groups[at].object = 0;
+        }
         call->status = STATUS_OK;
     } else {
         errno = EINVAL;
@@ -159,18 +210,28 @@ static int manager_open(void)
     return fd;
 }
 
+static bool make(int fd, uint32_t parent, uint32_t object, uint32_t class, const void *parameters)
+{
+    struct rm_alloc alloc = {.client = CLIENT,
+                             .parent = parent,
+                             .object = object,
+                             .class = class,
+                             .parameters = (uintptr_t)parameters};
+    return ioctl(fd, RM_ALLOC, &alloc) == 0 && alloc.status == STATUS_OK;
+}
+
 uint32_t channel_group_make(struct shared_slot *slot)
 {
     int fd = manager_open();
     pthread_mutex_lock(&manager.lock);
-    uint32_t group = 0x5c000000u + ++manager.last;
+    uint32_t group = 0x5c000000u + (manager.last += 16), channel = group + 1;
+    bool first = !manager.has_subdevice;
+    manager.has_subdevice = true;
     pthread_mutex_unlock(&manager.lock);
     const struct group_parameters parameters = {.engine = ENGINE_GR, .slot = slot};
-    struct rm_alloc alloc = {.client = CLIENT,
-                             .object = group,
-                             .class = CLASS_CHANNEL_GROUP,
-                             .parameters = (uintptr_t)&parameters};
-    if (fd <= 0 || ioctl(fd, RM_ALLOC, &alloc) != 0 || alloc.status != STATUS_OK)
+    if (fd <= 0 || (first && !make(fd, DEVICE, SUBDEVICE, CLASS_SUBDEVICE, NULL)) ||
+        !make(fd, DEVICE, group, CLASS_CHANNEL_GROUP, &parameters) ||
+        !make(fd, group, channel, CLASS_CHANNEL, NULL))
         return 0;
     uint64_t slice_us = DRIVERS_SLICE_US;
     struct rm_control set = {.client = CLIENT,

@@ -1,7 +1,8 @@
 /* Channel groups of the simulated GPU, as the resource manager of the real driver has them: a context has
- * one, made by an ioctl through whatever `ioctl` the program has, so that a program that looks at the
- * driver's ioctls sees it, and may set its time slice (class 0xa06c; the numbers are those of NVIDIA's open
- * kernel modules).
+ * one with one channel, made by ioctls through whatever `ioctl` the program has, so that a program that looks
+ * at the driver's ioctls sees them, may set the group's time slice (class 0xa06c), and may disable the
+ * channel (0x2080110b): then what its process runs stands still. The numbers are those of NVIDIA's open
+ * kernel modules.
  *
  * VGPU_SIM_TIME_SLICES=0: a driver that does not let programs set them. */
 #ifndef VGPU_SIMGPU_CHANNEL_GROUP_H

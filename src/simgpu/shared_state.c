@@ -16,7 +16,7 @@
 #include "wire/futex.h"
 
 #define STATE_MAGIC     0x4d495356u /* "VSIM" */
-#define STATE_VERSION   2u
+#define STATE_VERSION   3u
 #define STATE_SLOTS     1024
 #define STATE_GPUS      64
 #define BUSY_BUCKETS    32
@@ -39,6 +39,7 @@ struct shared_slot {
 
     _Atomic uint32_t runnable; /* 1: it has work for the GPU. Writer: its process */
     _Atomic uint64_t slice_us; /* how long its turn lasts while others have work */
+    _Atomic uint32_t paused;   /* 1: it gets no turn */
 };
 
 /* Whose turn it is on one GPU. */
@@ -268,7 +269,8 @@ static uint32_t next_number(const struct shared_slot *slot)
     for (uint32_t step = 1; step < used; step++) {
         struct shared_slot *other = &state->slots[(own - 1 + step) % used];
         int pid = atomic_load_explicit(&other->pid, memory_order_acquire);
-        if (!pid || !atomic_load(&other->runnable) || other->gpu_key != slot->gpu_key)
+        if (!pid || !atomic_load(&other->runnable) || atomic_load(&other->paused) ||
+            other->gpu_key != slot->gpu_key)
             continue;
         if (slot_is_alive(other, pid))
             return slot_number(other);
@@ -281,14 +283,19 @@ static bool is_passed_over(const struct shared_turn *turn, uint32_t owner, uint6
 {
     const struct shared_slot *slot = &atomic_load(&busy_state)->slots[owner - 1];
     int pid = atomic_load_explicit(&slot->pid, memory_order_acquire);
-    if (!pid || !atomic_load(&slot->runnable) || !slot_is_alive(slot, pid))
+    if (!pid || !atomic_load(&slot->runnable) || atomic_load(&slot->paused) || !slot_is_alive(slot, pid))
         return true;
     return now_ns > atomic_load(&turn->since_ns) + atomic_load(&slot->slice_us) * 1000 + PASSED_OVER_NS;
 }
 
-/* Its slice is over and others have work. */
+/* Its slice is over and others have work, or it has no turn any more: then `next` may be 0, nobody. */
 static bool must_pass_on(const struct shared_turn *turn, const struct shared_slot *slot, uint32_t *next)
 {
+    if (atomic_load(&slot->paused)) {
+        uint32_t other = next_number(slot);
+        *next = other == slot_number(slot) ? 0 : other;
+        return true;
+    }
     if (clock_monotonic_ns() < atomic_load(&turn->since_ns) + atomic_load(&slot->slice_us) * 1000)
         return false;
     *next = next_number(slot);
@@ -312,6 +319,10 @@ void shared_slot_turn(struct shared_slot *slot)
         pass_turn(turn, own, next);
     for (;;) {
         uint32_t owner = atomic_load(&turn->owner);
+        if (atomic_load(&slot->paused)) {
+            futex_wait(&slot->paused, 1, TURN_LOOK_NS);
+            continue;
+        }
         if (owner == own)
             return;
         if (owner == 0 || is_passed_over(turn, owner, clock_monotonic_ns()))
@@ -324,6 +335,12 @@ void shared_slot_turn(struct shared_slot *slot)
 void shared_slot_set_slice(struct shared_slot *slot, uint64_t slice_us)
 {
     atomic_store(&slot->slice_us, slice_us);
+}
+
+void shared_slot_set_paused(struct shared_slot *slot, bool paused)
+{
+    atomic_store(&slot->paused, paused);
+    futex_wake_all(&slot->paused);
 }
 
 static void leave_turn(struct shared_slot *slot)
@@ -356,6 +373,7 @@ struct shared_slot *shared_state_join(struct shared_state *state, uint64_t gpu_k
         atomic_store(&found->busy_since_ns, 0);
         atomic_store(&found->runnable, 0);
         atomic_store(&found->slice_us, DEFAULT_SLICE_US);
+        atomic_store(&found->paused, 0);
         find_turn(state, gpu_key);
         for (int i = 0; i < BUSY_BUCKETS; i++)
             atomic_store(&found->busy_bucket[i], 0);

@@ -45,6 +45,8 @@ void shared_slot_busy_end(struct shared_slot *slot);
 
 /* The process's time slice on the GPU, 2048 us if never set. */
 void shared_slot_set_slice(struct shared_slot *slot, uint64_t slice_us);
+/* The process has no turn until it is set back: what it runs stands still. */
+void shared_slot_set_paused(struct shared_slot *slot, bool paused);
 
 /* Held by all living processes. */
 uint64_t shared_state_used_bytes(struct shared_state *state, uint64_t gpu_key);

@@ -66,8 +66,11 @@ enum grant_slice {
     GRANT_SLICE_EQUAL = 0, /* the driver's own length: alone, or side by side with VMs of equal right */
     GRANT_SLICE_SHORT = 1, /* the shortest that there is: whoever else has work goes first */
     GRANT_SLICE_LONG = 2,  /* longer than any request: goes first, and is not put off */
-    GRANT_SLICE_BRIEF = 3, /* between short and equal: in the gaps of others, and before a short one there.
-                            * Two short ones with work at once would only switch and get nowhere */
+    GRANT_SLICE_BRIEF =
+        3,                  /* between short and equal: in the gaps of others, where several processes of a VM
+                             * take turns. Two short ones with work at once would only switch and get nowhere */
+    GRANT_SLICE_PAUSED = 4, /* none: what runs is put away, and goes on when the slice is another. A worker
+                             * whose driver cannot do that takes a brief one */
 };
 
 /* In the place of the slice, of GRANT_NONE. */
@@ -75,8 +78,8 @@ enum grant_slice {
 
 #define GRANT_STATE_BITS      2u
 #define GRANT_STATE_MASK      3u
-#define GRANT_SLICE_BITS      2u
-#define GRANT_SLICE_MASK      3u
+#define GRANT_SLICE_BITS      3u
+#define GRANT_SLICE_MASK      7u
 #define GRANT_GENERATION_MASK (UINT32_MAX >> (GRANT_STATE_BITS + GRANT_SLICE_BITS))
 
 /* GRANT_NONE has no slice: GRANT_SLICE_EQUAL stands in its place, or GRANT_NEAR. */

@@ -6,10 +6,10 @@
  * call that opens unified memory for a process says no to that; libcuda has no setting for it.
  *
  * A context's work reaches the GPU through channel groups. Which ones there are only these calls tell
- * (time_slice.c).
+ * and channels there are only these calls tell (time_slice.c, channel_pause.c).
  *
  * Numbers, flags and layouts are those of NVIDIA's open kernel modules: nvidia-uvm/uvm_linux_ioctl.h,
- * uvm_types.h, and the resource manager's nv_escape.h, nvos.h and class/cla06c.h. */
+ * uvm_types.h, and the resource manager's nv_escape.h, nvos.h, class/cla06c.h, cl2080.h and clc86f.h. */
 #include "worker/driver_ioctl.h"
 
 #include <dlfcn.h>
@@ -43,6 +43,8 @@ struct uvm_initialize {
 #define RM_ALLOC   0x2bu
 
 #define CLASS_CHANNEL_GROUP 0xa06cu
+#define CLASS_SUBDEVICE     0x2080u
+#define CHANNEL_KIND        0x6fu /* the lower half of a channel's class; the upper one is the kind of GPU */
 
 struct rm_free {
     uint32_t client, parent, object, status;
@@ -108,13 +110,21 @@ static int initialize_uvm(int fd, struct uvm_initialize *parameters)
 
 static void look_at_allocation(int fd, const struct rm_alloc *allocation, size_t bytes)
 {
-    if (bytes < offsetof(struct rm_alloc, with_rights) + 8 || allocation->class != CLASS_CHANNEL_GROUP)
+    if (bytes < offsetof(struct rm_alloc, with_rights) + 8)
         return;
     uint32_t status = bytes >= sizeof *allocation ? allocation->with_rights.status : allocation->plain.status;
-    const struct rm_group *group = (const struct rm_group *)(uintptr_t)allocation->parameters;
-    bool computes = group == NULL || (group->engine >= ENGINE_FIRST_GR && group->engine <= ENGINE_LAST_GR);
-    if (status == 0)
-        time_slice_group_made(fd, allocation->client, allocation->object, computes);
+    if (status != 0)
+        return;
+    if (allocation->class == CLASS_CHANNEL_GROUP) {
+        const struct rm_group *group = (const struct rm_group *)(uintptr_t)allocation->parameters;
+        bool computes =
+            group == NULL || (group->engine >= ENGINE_FIRST_GR && group->engine <= ENGINE_LAST_GR);
+        time_slice_group_made(fd, allocation->client, allocation->parent, allocation->object, computes);
+    } else if (allocation->class == CLASS_SUBDEVICE) {
+        time_slice_subdevice_made(fd, allocation->client, allocation->parent, allocation->object);
+    } else if ((allocation->class & 0xffu) == CHANNEL_KIND) {
+        time_slice_channel_made(allocation->client, allocation->parent, allocation->object);
+    }
 }
 
 static void look_at_control(const struct rm_control *control, size_t bytes)

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "wire/futex.h"
+#include "worker/channel_pause.h"
+#include "worker/connection.h"
 #include "worker/driver_ioctl.h"
 #include "worker/gpu_time.h"
 
@@ -27,7 +29,7 @@
 
 struct group {
     int fd; /* the driver's own, by which it made the group */
-    uint32_t client, object;
+    uint32_t client, device, object;
     bool computes;       /* it runs kernels; others copy */
     uint64_t drivers_us; /* the slice that the driver gave it */
     uint64_t set_us;     /* the one that it has */
@@ -38,6 +40,8 @@ static struct {
     struct group groups[GROUPS_MAX];
     size_t count;
     bool known, follows;    /* whether slices can be set */
+    bool paused;            /* its kernels stand still */
+    bool cannot_pause;      /* the driver has refused it */
     enum grant_slice slice; /* what all groups should have */
     struct grant_page *page;
     void (*tell)(bool follows);
@@ -96,6 +100,7 @@ static uint64_t slice_us(const struct group *group, enum grant_slice slice)
     case GRANT_SLICE_SHORT:
         return SHORT_US;
     case GRANT_SLICE_BRIEF:
+    case GRANT_SLICE_PAUSED: /* where the driver does not disable channels */
         return BRIEF_US;
     case GRANT_SLICE_LONG:
         return LONG_US;
@@ -117,12 +122,37 @@ static bool group_set(struct group *group, uint64_t us)
     return status == 0;
 }
 
+/* Under the lock: has the kernels stand still. What is made from now on is not: it has nothing to run yet. */
+static bool stand_still(void)
+{
+    if (!slices.paused && !slices.cannot_pause) {
+        slices.paused = channel_pause_set(true);
+        slices.cannot_pause = !slices.paused;
+        if (slices.paused)
+            log_debug("what this process runs stands still");
+        else
+            log_warning("what this process runs cannot be put away; it shares the gaps with others");
+    }
+    return slices.paused;
+}
+
+static void go_on(void)
+{
+    if (slices.paused && !channel_pause_set(false))
+        connection_end("the driver does not let this program's work go on");
+    if (slices.paused)
+        log_debug("what this process runs goes on");
+    slices.paused = false;
+}
+
 /* Under the lock: gives all groups the slice that they should have. Who refuses is forgotten, as long as
  * others obey. */
 static void set_all(void)
 {
     enum grant_slice slice = bearable(slices.slice);
     size_t had = slices.count;
+    if (slice == GRANT_SLICE_PAUSED && slices.count > 0 && stand_still())
+        return;
     for (size_t i = 0; i < slices.count; i++) {
         struct group *group = &slices.groups[i];
         uint64_t us = slice_us(group, slice);
@@ -131,9 +161,10 @@ static void set_all(void)
     }
     if (had > 0 && slices.count == 0)
         found_out(false);
+    go_on();
 }
 
-void time_slice_group_made(int fd, uint32_t client, uint32_t object, bool computes)
+void time_slice_group_made(int fd, uint32_t client, uint32_t device, uint32_t object, bool computes)
 {
     uint64_t us = 0;
     pthread_mutex_lock(&slices.lock);
@@ -142,6 +173,7 @@ void time_slice_group_made(int fd, uint32_t client, uint32_t object, bool comput
         driver_control(fd, client, object, GROUP_GET_TIMESLICE, &us, sizeof us) == 0) {
         slices.groups[slices.count++] = (struct group){.fd = fd,
                                                        .client = client,
+                                                       .device = device,
                                                        .object = object,
                                                        .computes = computes,
                                                        .drivers_us = us,
@@ -156,9 +188,28 @@ void time_slice_group_made(int fd, uint32_t client, uint32_t object, bool comput
     pthread_mutex_unlock(&slices.lock);
 }
 
+void time_slice_channel_made(uint32_t client, uint32_t group, uint32_t object)
+{
+    pthread_mutex_lock(&slices.lock);
+    for (size_t i = 0; i < slices.count; i++) {
+        const struct group *made = &slices.groups[i];
+        if (made->client == client && made->object == group && made->computes)
+            channel_pause_channel_made(client, made->device, group, object);
+    }
+    pthread_mutex_unlock(&slices.lock);
+}
+
+void time_slice_subdevice_made(int fd, uint32_t client, uint32_t device, uint32_t object)
+{
+    pthread_mutex_lock(&slices.lock);
+    channel_pause_subdevice_made(fd, client, device, object);
+    pthread_mutex_unlock(&slices.lock);
+}
+
 void time_slice_object_gone(uint32_t client, uint32_t object)
 {
     pthread_mutex_lock(&slices.lock);
+    channel_pause_object_gone(client, object);
     for (size_t i = 0; i < slices.count; i++) {
         const struct group *group = &slices.groups[i];
         /* A client's own end ends all that it has. */

@@ -10,8 +10,8 @@
  *   fault, a timeout there
  *
  * Of the grant it says "held", "contended", "revoked" when the word comes to say so (revoked is answered by
- * giving back, unless told otherwise), with " short", " long" or " brief" if that is its slice; and "end
- * TEXT" for the daemon's CONTROL_END, after which it exits, unless told otherwise.
+ * giving back, unless told otherwise), with " short", " long", " brief" or " paused" if that is its slice;
+ * and "end TEXT" for the daemon's CONTROL_END, after which it exits, unless told otherwise.
  *
  * VGPU_DEBUG_FAKE_WORKER: "crash-at-start", "silent" (never says READY), "silent-VM" (those of that VM),
  * "crash-when-spare", "fail-when-spare". */
@@ -218,7 +218,8 @@ static void tell_grant(uint32_t word)
     static const char *const slices[] = {[GRANT_SLICE_EQUAL] = "",
                                          [GRANT_SLICE_SHORT] = " short",
                                          [GRANT_SLICE_LONG] = " long",
-                                         [GRANT_SLICE_BRIEF] = " brief"};
+                                         [GRANT_SLICE_BRIEF] = " brief",
+                                         [GRANT_SLICE_PAUSED] = " paused"};
     char line[64];
     snprintf(line, sizeof line, "%s%s", states[grant_word_state(word)], slices[grant_word_slice(word)]);
     tell(line);

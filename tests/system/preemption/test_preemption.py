@@ -76,6 +76,24 @@ def a_high_vm_goes_before_a_kernel_that_never_ends(host, build):
     expect("drain_timeout" not in host.log() and len(host.workers()) == 2, "the low VM's worker has been ended")
 
 
+def who_does_not_drain_stands_still_and_goes_on(host, build):
+    lows = []
+    for vm in ("low", "low2", "low3"):
+        if vm != "low":
+            host.register(vm, "A", "low")
+        lows.append(Guest(host, build, vm))
+    for low in lows:
+        low.say("saturate 10000000 3")
+    time.sleep(1)
+    high = Guest(host, build, "high")
+    result = high.ask("stream 100 2000 0.3")
+    expect(result.get("count", 0) > 0, f"the high VM's requests: {result}")
+    work = [low.hear().get("work_us", 0) for low in lows]
+    expect(min(work) * 20 > max(work), f"three kernels that do not end got {work} us of work done in 3 s")
+    log = host.log()
+    expect("stands still" in log and "goes on" in log, "none of them stood still")
+
+
 def a_low_vm_gets_what_a_high_one_leaves(host, build):
     low, high = Guest(host, build, "low"), Guest(host, build, "high")
     low.say("saturate 20000 2")
@@ -191,6 +209,7 @@ TESTS = {
     test.__name__: (test, environment)
     for test, environment in (
         (a_high_vm_goes_before_a_kernel_that_never_ends, {}),
+        (who_does_not_drain_stands_still_and_goes_on, {"VGPU_LOG_LEVEL": "debug"}),
         (a_low_vm_gets_what_a_high_one_leaves, {}),
         (without_time_slices_the_holder_is_ended_after_the_drain_timeout,
          {"VGPU_SIM_TIME_SLICES": "0", "VGPU_DRAIN_TIMEOUT": "1s"}),

@@ -172,8 +172,8 @@ static void a_third_class_takes_the_background_at_once(void **state)
     sched_vm_want(&f.sched, &f.medium, 2);
     assert_int_equal(f.low.state, SCHED_VM_REVOKING); /* it drains behind medium */
     expect_place(&f.medium, BACKGROUND);
-    expect_told(&f.medium, false, SCHED_SLICE_BRIEF); /* two short ones would get nowhere */
-    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
+    expect_told(&f.medium, true, SCHED_SLICE_SHORT);   /* it gives back when it is idle, and low goes on */
+    assert_int_equal(f.low.slice, SCHED_SLICE_PAUSED); /* two short ones would get nowhere */
     sched_vm_released(&f.sched, &f.low, 3);
     expect_told(&f.medium, false, SCHED_SLICE_SHORT);
     /* Low would come in if high gave back when it is idle: medium would be at the front. */
@@ -208,7 +208,9 @@ static void a_higher_class_does_not_wait_for_two_below_it(void **state)
     expect_place(&f.high, FRONT);
     expect_place(&f.medium, BACKGROUND);
     assert_int_equal(f.low.state, SCHED_VM_REVOKING);
-    expect_told(&f.medium, false, SCHED_SLICE_BRIEF);
+    expect_told(&f.medium, true, SCHED_SLICE_SHORT);
+    assert_int_equal(f.low.slice, SCHED_SLICE_PAUSED);
+    sched_vm_released(&f.sched, &f.medium, 3);
     assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
 }
 
@@ -227,6 +229,45 @@ static void equals_at_the_front_take_turns(void **state)
     sched_vm_released(&f.sched, &f.high, QUANTUM + 1);
     expect_place(&f.high2, FRONT);
     expect_place(&f.low, BACKGROUND); /* all the time */
+}
+
+/* Neither low nor low2 drains. Of those behind the front one goes on, and the others stand still until then.
+ */
+static void one_of_those_that_do_not_drain_goes_on_behind_the_front(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_vm_want(&f.sched, &f.low, 0);
+    sched_vm_want(&f.sched, &f.low2, 1);
+    sched_advance(&f.sched, QUANTUM);
+    used(&f, &f.low, 2 * QUANTUM);
+    sched_advance(&f.sched, 2 * QUANTUM); /* low drains for too long */
+    expect_place(&f.low2, FRONT);
+    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
+    sched_vm_want(&f.sched, &f.high, 2 * QUANTUM + 1);
+    expect_place(&f.high, FRONT);
+    expect_place(&f.low2, BACKGROUND);
+    assert_int_equal(f.low2.slice, SCHED_SLICE_SHORT);
+    assert_int_equal(f.low.slice, SCHED_SLICE_PAUSED);
+
+    used(&f, &f.low2, 2 * QUANTUM);
+    sched_advance(&f.sched, 4 * QUANTUM);
+    assert_int_equal(f.low2.state, SCHED_VM_REVOKING); /* they are even */
+    assert_int_equal(f.low2.slice, SCHED_SLICE_SHORT);
+    used(&f, &f.low2, 5 * QUANTUM);
+    sched_advance(&f.sched, 9 * QUANTUM - 1);
+    assert_int_equal(f.low.slice, SCHED_SLICE_PAUSED);
+    sched_advance(&f.sched, 9 * QUANTUM);
+    assert_int_equal(f.low2.slice, SCHED_SLICE_PAUSED);
+    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
+    used(&f, &f.low, 10 * QUANTUM);
+    sched_advance(&f.sched, 14 * QUANTUM);
+    assert_int_equal(f.low2.slice, SCHED_SLICE_SHORT);
+    assert_int_equal(f.low.slice, SCHED_SLICE_PAUSED);
+    assert_int_equal(f.high.slice, SCHED_SLICE_LONG);
+
+    sched_vm_released(&f.sched, &f.low2, 15 * QUANTUM);
+    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
 }
 
 /* Low never drains: it takes turns with low2 nevertheless, half the time each. */
@@ -535,6 +576,7 @@ int main(void)
         cmocka_unit_test(equals_in_the_background_wait_for_the_drain),
         cmocka_unit_test(a_higher_class_does_not_wait_for_two_below_it),
         cmocka_unit_test(equals_at_the_front_take_turns),
+        cmocka_unit_test(one_of_those_that_do_not_drain_goes_on_behind_the_front),
         cmocka_unit_test(equals_take_turns_with_who_does_not_drain),
         cmocka_unit_test(who_comes_next_hears_of_it_while_the_place_is_made_free),
         cmocka_unit_test(who_cannot_be_preempted_runs_alone),

@@ -240,21 +240,26 @@ static bool must_go(struct world *w, unsigned gpu, const struct model_vm *holder
     return false;
 }
 
+/* One of them goes on, the others stand still. */
+#define EITHER_SLICE (SCHED_SLICE_PAUSED + 1)
+
 static enum sched_slice slice_of(struct world *w, unsigned gpu, const struct scene *s,
                                  const struct model_vm *holder)
 {
     if (!s->preemptible)
         return SCHED_SLICE_EQUAL;
     if (rank_at(w, gpu, holder, w->now) < s->top) {
+        bool one_of_several = false;
         EACH(w, gpu, other, HOLDS(other) && other != holder)
         {
             int rank = rank_at(w, gpu, holder, w->now), other_rank = rank_at(w, gpu, other, w->now);
-            if (other_rank < rank || (other_rank == rank && holder->revoked && !other->revoked))
-                return SCHED_SLICE_BRIEF;
-            if (other_rank == rank && holder->revoked == other->revoked)
-                return holder->vm.several ? SCHED_SLICE_BRIEF
-                                          : SCHED_SLICE_BRIEF + 1; /* one of the two is the last: either */
+            if (other_rank < s->top &&
+                (other_rank > rank || (other_rank == rank && other->revoked && !holder->revoked)))
+                return SCHED_SLICE_PAUSED;
+            one_of_several = one_of_several || (other_rank == rank && other->revoked == holder->revoked);
         }
+        if (one_of_several)
+            return EITHER_SLICE;
         return holder->vm.several ? SCHED_SLICE_BRIEF : SCHED_SLICE_SHORT;
     }
     if (s->front > 1 || holder->vm.several)
@@ -336,8 +341,13 @@ static void check_holder(struct world *w, unsigned gpu, const struct scene *s, c
     if (!holder->told || holder->revoked != (holder->vm.state == SCHED_VM_REVOKING))
         fail(w, "the holder has not been told that it is one", holder);
     int slice = (int)slice_of(w, gpu, s, holder);
-    if ((int)holder->slice != slice && slice <= (int)SCHED_SLICE_BRIEF)
+    if ((int)holder->slice != slice && slice != EITHER_SLICE)
         fail(w, "the wrong slice", holder);
+    unsigned going_on = 0;
+    EACH(w, gpu, vm, HOLDS(vm) && rank_at(w, gpu, vm, w->now) < s->top)
+    going_on += vm->slice != SCHED_SLICE_PAUSED;
+    if (s->preemptible && going_on != (s->background > 0))
+        fail(w, "not one in the background goes on", holder);
     if (too_many(w, gpu, s, holder) && !holder->revoked)
         fail(w, "more holders than places", holder);
     const struct model_vm *equal = NULL;

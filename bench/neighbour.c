@@ -260,8 +260,9 @@ static void starts(size_t count, double pause_us)
 static double work_us(void)
 {
     double sum = 0;
-    for (unsigned block = 0; block < self.blocks; block++)
-        sum += (double)self.done[block];
+    volatile uint64_t *done = self.done;
+    for (unsigned block = 0; done != NULL && block < self.blocks; block++)
+        sum += (double)done[block];
     return sum / self.blocks / self.iterations_per_us;
 }
 

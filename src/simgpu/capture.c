@@ -24,7 +24,6 @@ struct capture {
 struct stream_capture {
     struct capture *capture;
     struct frontier frontier;
-    bool joins_back; /* an event behind all it has captured was waited for in the origin's branch */
     struct CUstream_st *stream;
     struct stream_capture *next; /* in the list of all */
 };
@@ -128,7 +127,8 @@ static CUresult add_node(struct stream_capture *part, CUgraphNodeType type, stru
         result = graph_depend(node, part->frontier.nodes[i], &part->frontier.edges[i]);
     if (!result && !frontier_set(&part->frontier, node))
         result = CUDA_ERROR_OUT_OF_MEMORY;
-    part->joins_back = false;
+    if (node)
+        node->is_captured = true;
     *made = node;
     return result;
 }
@@ -229,22 +229,6 @@ CUresult capture_record(struct CUstream_st *stream, struct CUevent_st *event, bo
     return result;
 }
 
-/* Marks the streams whose captured work is all behind what was waited for. */
-static void note_joined(const struct capture *capture, const struct frontier *frontier)
-{
-    for (struct stream_capture *part = parts; part; part = part->next) {
-        bool all = part->capture == capture;
-        for (size_t i = 0; i < part->frontier.count && all; i++) {
-            bool found = false;
-            for (size_t k = 0; k < frontier->count && !found; k++)
-                found = frontier->nodes[k] == part->frontier.nodes[i];
-            all = found;
-        }
-        if (all)
-            part->joins_back = true;
-    }
-}
-
 static CUresult wait_locked(struct CUstream_st *stream, struct CUevent_st *event, bool is_external,
                             bool *captured)
 {
@@ -272,10 +256,7 @@ static CUresult wait_locked(struct CUstream_st *stream, struct CUevent_st *event
     }
     if (!part && !(part = begin_part(stream, mark->capture)))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    bool good = frontier_join(&part->frontier, &mark->frontier);
-    note_joined(mark->capture, &part->frontier);
-    part->joins_back = false;
-    return good ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    return frontier_join(&part->frontier, &mark->frontier) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult capture_wait(struct CUstream_st *stream, struct CUevent_st *event, bool is_external, bool *captured)
@@ -420,11 +401,38 @@ CUresult capture_begin(struct CUstream_st *stream, struct CUgraph_st *graph, con
     return result;
 }
 
+#define NODE_IS_BEFORE 1u /* in a node's place: the origin's next node comes after it */
+
+static void mark_before(const struct capture *capture, const struct stream_capture *origin)
+{
+    const struct CUgraph_st *graph = capture->graph;
+    bool more = true;
+    for (size_t i = 0; i < graph->count; i++)
+        graph->nodes[i]->place = 0;
+    for (size_t i = 0; i < origin->frontier.count; i++)
+        origin->frontier.nodes[i]->place = NODE_IS_BEFORE;
+    while (more) {
+        more = false;
+        for (size_t i = graph->count; i-- > 0;) {
+            const struct CUgraphNode_st *node = graph->nodes[i];
+            for (size_t e = 0; node->place == NODE_IS_BEFORE && e < node->edge_count; e++) {
+                more = more || node->edges[e].from->place != NODE_IS_BEFORE;
+                node->edges[e].from->place = NODE_IS_BEFORE;
+            }
+        }
+    }
+}
+
+/* Whether another stream's next node would come after one that was captured and that the origin's would not.
+ * That is what the real driver asks: it lets streams be that captured nothing, or that were told to forget
+ * what. */
 static bool has_unjoined(const struct capture *capture)
 {
+    mark_before(capture, capture->origin->capture);
     for (const struct stream_capture *part = parts; part; part = part->next)
-        if (part->capture == capture && part->stream != capture->origin && !part->joins_back)
-            return true;
+        for (size_t i = 0; part->capture == capture && i < part->frontier.count; i++)
+            if (part->frontier.nodes[i]->is_captured && part->frontier.nodes[i]->place != NODE_IS_BEFORE)
+                return true;
     return false;
 }
 
@@ -497,10 +505,8 @@ CUresult capture_depend(struct CUstream_st *stream, const CUgraphNode *dependenc
     for (size_t i = 0; i < count && !result; i++)
         if (!handle_is(dependencies[i], HANDLE_GRAPH_NODE) || dependencies[i]->graph != part->capture->graph)
             result = CUDA_ERROR_INVALID_VALUE;
-    if (!result && replaces) {
+    if (!result && replaces)
         part->frontier.count = 0;
-        part->joins_back = part->joins_back || count == 0; /* the real driver asks no more of it */
-    }
     for (size_t i = 0; i < count && !result; i++)
         if (!frontier_add(&part->frontier, dependencies[i], edges ? &edges[i] : NULL))
             result = CUDA_ERROR_OUT_OF_MEMORY;

@@ -32,7 +32,7 @@ struct CUgraphNode_st {
     struct graph_edge *edges;        /* on what it depends */
     size_t edge_count, edge_room;
     const struct CUgraphNode_st *origin; /* in a copy: the node that it stands for */
-    bool is_disabled;
+    bool is_disabled, is_captured;       /* from a stream */
     bool has_attribute[NODE_ATTRIBUTES];
     CUlaunchAttributeValue attributes[NODE_ATTRIBUTES];
     size_t place; /* while nodes are put in order */

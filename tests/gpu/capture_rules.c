@@ -54,7 +54,9 @@ static void wrong_ends(void)
     REQUIRE(cuMemFree(words));
 }
 
-/* A stream that forks off need not join back once nothing is to come behind it. */
+/* A stream that forks off need not join back before it has captured anything, nor once nothing is to come
+ * behind it.
+ */
 static void left_behind(void)
 {
     CUgraph graph = NULL;
@@ -63,6 +65,13 @@ static void left_behind(void)
     CUdeviceptr words = gpu_allocate(WORDS * 4);
     CUstream stream = stream_create(CU_STREAM_NON_BLOCKING), side = stream_create(CU_STREAM_NON_BLOCKING);
     REQUIRE(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    REQUIRE(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
+    REQUIRE(cuMemsetD32Async(words, 2, WORDS, stream));
+    REQUIRE(cuEventRecord(event, stream));
+    REQUIRE(cuStreamWaitEvent(side, event, 0));
+    EXPECT(CUDA_SUCCESS, cuStreamEndCapture(stream, &graph));
+    say("%zu nodes", graph_node_count(graph));
+    REQUIRE(cuGraphDestroy(graph));
     REQUIRE(cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL));
     REQUIRE(cuMemsetD32Async(words, 2, WORDS, stream));
     REQUIRE(cuEventRecord(event, stream));

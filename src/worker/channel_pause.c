@@ -57,13 +57,14 @@ void channel_pause_object_gone(uint32_t client, uint32_t object)
 {
     for (size_t i = 0; i < known.count; i++) {
         const struct channel *channel = &known.channels[i];
-        if (channel->client == client &&
-            (channel->object == object || channel->group == object || object == client))
+        if (channel->client == client && (channel->object == object || channel->group == object ||
+                                          channel->device == object || object == client))
             known.channels[i--] = known.channels[--known.count];
     }
     for (size_t i = 0; i < known.subdevice_count; i++) {
         const struct subdevice *subdevice = &known.subdevices[i];
-        if (subdevice->client == client && (subdevice->object == object || object == client))
+        if (subdevice->client == client &&
+            (subdevice->object == object || subdevice->device == object || object == client))
             known.subdevices[i--] = known.subdevices[--known.subdevice_count];
     }
 }
@@ -77,36 +78,49 @@ static const struct subdevice *subdevice_of(const struct channel *channel)
     return NULL;
 }
 
-/* Some channels, all of one device; from the first on. How many of the list that were; 0: it failed. */
-static size_t set_some(const struct channel *first, size_t count, bool paused)
+static bool set_these(const struct channel *channels, size_t count, bool paused)
 {
-    const struct subdevice *subdevice = subdevice_of(first);
-    struct disable_channels parameters = {.disable = paused};
-    while (parameters.count < CHANNELS_A_CALL && parameters.count < count &&
-           first[parameters.count].client == first->client &&
-           first[parameters.count].device == first->device) {
-        parameters.clients[parameters.count] = first->client;
-        parameters.channels[parameters.count] = first[parameters.count].object;
-        parameters.count++;
+    const struct subdevice *subdevice = subdevice_of(channels);
+    struct disable_channels parameters = {.disable = paused, .count = (uint32_t)count};
+    for (size_t i = 0; i < count; i++) {
+        parameters.clients[i] = channels[i].client;
+        parameters.channels[i] = channels[i].object;
     }
     uint32_t status = subdevice == NULL ? ~0u
                                         : driver_control(subdevice->fd, subdevice->client, subdevice->object,
                                                          DISABLE_CHANNELS, &parameters, sizeof parameters);
     if (status != 0)
-        log_debug("channels cannot be %s: %#x", paused ? "disabled" : "enabled", status);
-    return status == 0 ? parameters.count : 0;
+        log_debug("%zu channels cannot be %s: %#x", count, paused ? "disabled" : "enabled", status);
+    return status == 0;
 }
 
+/* How many from the first on are of one device, and no more than one call takes. */
+static size_t alike(const struct channel *channels, size_t count)
+{
+    size_t same = 1;
+    while (same < count && same < CHANNELS_A_CALL && channels[same].client == channels->client &&
+           channels[same].device == channels->device)
+        same++;
+    return same;
+}
+
+bool channel_pause_is_possible(void)
+{
+    return known.count > 0 && !known.too_many;
+}
+
+/* A list with one that is gone is refused whole: then each is tried, and who is refused alone is gone. */
 bool channel_pause_set(bool paused)
 {
-    bool all = !paused || (known.count > 0 && !known.too_many);
-    size_t done = 0;
-    while (all && done < known.count) {
-        size_t some = set_some(&known.channels[done], known.count - done, paused);
-        all = some > 0;
-        done += some;
+    size_t kept = 0, count = known.count, step;
+    for (size_t i = 0; i < count; i += step) {
+        step = alike(&known.channels[i], count - i);
+        bool all = set_these(&known.channels[i], step, paused);
+        for (size_t k = i; k < i + step; k++) {
+            if (all || set_these(&known.channels[k], 1, paused))
+                known.channels[kept++] = known.channels[k];
+        }
     }
-    if (!all && paused && done > 0)
-        channel_pause_set(false);
-    return all;
+    known.count = kept;
+    return kept > 0 || count == 0;
 }

@@ -15,11 +15,14 @@
 void channel_pause_subdevice_made(int fd, uint32_t client, uint32_t device, uint32_t object);
 void channel_pause_channel_made(uint32_t client, uint32_t device, uint32_t group, uint32_t object);
 
-/* It is about to free an object, which may be one of these, their group or their client. */
+/* It is about to free an object, which may be one of these, or what they stand in. */
 void channel_pause_object_gone(uint32_t client, uint32_t object);
 
-/* When it returns, none of the channels runs anything (true), or all may. Takes 0.3 to 0.8 ms. false: the
- * driver does not do it, and all go on. */
+/* There are channels, and all of them are known. */
+bool channel_pause_is_possible(void);
+
+/* When it returns, none of the channels runs anything (paused), or all may. Takes 0.3 to 0.8 ms. false: the
+ * driver does not do it. */
 bool channel_pause_set(bool paused);
 
 #endif

@@ -76,8 +76,11 @@ static void forget_freed(void)
     for (size_t i = 0; i < slices.count; i++) {
         const struct group *group = &slices.groups[i];
         uint64_t us;
-        if (driver_control(group->fd, group->client, group->object, GROUP_GET_TIMESLICE, &us, sizeof us) != 0)
+        if (driver_control(group->fd, group->client, group->object, GROUP_GET_TIMESLICE, &us, sizeof us) !=
+            0) {
+            channel_pause_object_gone(group->client, group->object);
             slices.groups[i--] = slices.groups[--slices.count];
+        }
     }
 }
 
@@ -125,7 +128,7 @@ static bool group_set(struct group *group, uint64_t us)
 /* Under the lock: has the kernels stand still. What is made from now on is not: it has nothing to run yet. */
 static bool stand_still(void)
 {
-    if (!slices.paused && !slices.cannot_pause) {
+    if (!slices.paused && !slices.cannot_pause && channel_pause_is_possible()) {
         slices.paused = channel_pause_set(true);
         slices.cannot_pause = !slices.paused;
         if (slices.paused)

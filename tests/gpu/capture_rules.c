@@ -55,8 +55,7 @@ static void wrong_ends(void)
 }
 
 /* A stream that forks off need not join back before it has captured anything, nor once nothing is to come
- * behind it.
- */
+ * behind it. */
 static void left_behind(void)
 {
     CUgraph graph = NULL;

@@ -78,7 +78,7 @@ bool background_rises(struct review *review)
 {
     struct places places = places_now(review->gpu);
     for (struct sched_vm *vm = review->gpu->holders; vm; vm = vm->next_holder) {
-        if (holder_rank(vm) == places.top || vm->aged || vm->late)
+        if (holder_rank(vm) == places.top || vm->aged)
             continue;
         uint64_t rising_us = time_add(rising_time(review, vm, places.top), quantum_us(review->sched));
         if (!is_due(review, time_later(rising_us, time_add(places.front_us, quantum_us(review->sched)))))
@@ -88,6 +88,7 @@ bool background_rises(struct review *review)
         if (vm->since_us == since_us) { /* else it got enough in the gaps */
             vm->held_class = class_risen_above(review, vm, places.top);
             vm->aged = true;
+            vm->late = false;
             vm->turn_us = review->sched->now_us;
         }
         return true;

@@ -270,6 +270,33 @@ static void one_of_those_that_do_not_drain_goes_on_behind_the_front(void **state
     assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
 }
 
+static void who_stands_still_comes_to_the_front_after_its_wait(void **state)
+{
+    struct fixture f;
+    start(&f);
+    sched_vm_want(&f.sched, &f.low, 0);
+    sched_vm_want(&f.sched, &f.low2, 1);
+    sched_advance(&f.sched, QUANTUM);
+    used(&f, &f.low, 2 * QUANTUM);
+    sched_advance(&f.sched, 2 * QUANTUM); /* low drains for too long */
+    sched_vm_want(&f.sched, &f.high, 2 * QUANTUM);
+    sched_vm_want(&f.sched, &f.medium, 2 * QUANTUM);
+    sched_vm_released(&f.sched, &f.low2, 2 * QUANTUM);
+    expect_place(&f.high, FRONT);
+    expect_place(&f.medium, BACKGROUND);
+    assert_int_equal(f.low.slice, SCHED_SLICE_PAUSED);
+    uint64_t stood_still_us = 0;
+    while (sched_vm_is_background(&f.low) && f.sched.now_us < 4 * AGEING) {
+        uint64_t now = f.sched.now_us;
+        sched_advance(&f.sched, now + QUANTUM);
+        used(&f, &f.high, f.sched.now_us - now);
+        stood_still_us += QUANTUM;
+    }
+    assert_false(sched_vm_is_background(&f.low));
+    assert_int_equal(f.low.slice, SCHED_SLICE_LONG);
+    assert_in_range(stood_still_us, AGEING, 3 * AGEING);
+}
+
 /* Low never drains: it takes turns with low2 nevertheless, half the time each. */
 static void equals_take_turns_with_who_does_not_drain(void **state)
 {
@@ -577,6 +604,7 @@ int main(void)
         cmocka_unit_test(a_higher_class_does_not_wait_for_two_below_it),
         cmocka_unit_test(equals_at_the_front_take_turns),
         cmocka_unit_test(one_of_those_that_do_not_drain_goes_on_behind_the_front),
+        cmocka_unit_test(who_stands_still_comes_to_the_front_after_its_wait),
         cmocka_unit_test(equals_take_turns_with_who_does_not_drain),
         cmocka_unit_test(who_comes_next_hears_of_it_while_the_place_is_made_free),
         cmocka_unit_test(who_cannot_be_preempted_runs_alone),

@@ -231,19 +231,27 @@ static void equals_at_the_front_take_turns(void **state)
     expect_place(&f.low, BACKGROUND); /* all the time */
 }
 
-/* Neither low nor low2 drains. Of those behind the front one goes on, and the others stand still until then.
- */
+/* At 2 * QUANTUM low has not drained for a quantum: it is behind low2, which has the front. */
+static void start_with_one_that_does_not_drain(struct fixture *f)
+{
+    start(f);
+    sched_vm_want(&f->sched, &f->low, 0);
+    sched_vm_want(&f->sched, &f->low2, 1);
+    sched_advance(&f->sched, QUANTUM);
+    assert_int_equal(f->low.state, SCHED_VM_REVOKING);
+    expect_place(&f->low2, WAITS);
+    used(f, &f->low, 2 * QUANTUM);
+    sched_advance(&f->sched, 2 * QUANTUM);
+    expect_place(&f->low2, FRONT);
+    expect_told(&f->low2, false, SCHED_SLICE_LONG);
+    assert_int_equal(f->low.slice, SCHED_SLICE_SHORT);
+}
+
+/* Neither low nor low2 drains. Of those behind the front one goes on, and the others stand still. */
 static void one_of_those_that_do_not_drain_goes_on_behind_the_front(void **state)
 {
     struct fixture f;
-    start(&f);
-    sched_vm_want(&f.sched, &f.low, 0);
-    sched_vm_want(&f.sched, &f.low2, 1);
-    sched_advance(&f.sched, QUANTUM);
-    used(&f, &f.low, 2 * QUANTUM);
-    sched_advance(&f.sched, 2 * QUANTUM); /* low drains for too long */
-    expect_place(&f.low2, FRONT);
-    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
+    start_with_one_that_does_not_drain(&f);
     sched_vm_want(&f.sched, &f.high, 2 * QUANTUM + 1);
     expect_place(&f.high, FRONT);
     expect_place(&f.low2, BACKGROUND);
@@ -273,12 +281,7 @@ static void one_of_those_that_do_not_drain_goes_on_behind_the_front(void **state
 static void who_stands_still_comes_to_the_front_after_its_wait(void **state)
 {
     struct fixture f;
-    start(&f);
-    sched_vm_want(&f.sched, &f.low, 0);
-    sched_vm_want(&f.sched, &f.low2, 1);
-    sched_advance(&f.sched, QUANTUM);
-    used(&f, &f.low, 2 * QUANTUM);
-    sched_advance(&f.sched, 2 * QUANTUM); /* low drains for too long */
+    start_with_one_that_does_not_drain(&f);
     sched_vm_want(&f.sched, &f.high, 2 * QUANTUM);
     sched_vm_want(&f.sched, &f.medium, 2 * QUANTUM);
     sched_vm_released(&f.sched, &f.low2, 2 * QUANTUM);
@@ -301,17 +304,7 @@ static void who_stands_still_comes_to_the_front_after_its_wait(void **state)
 static void equals_take_turns_with_who_does_not_drain(void **state)
 {
     struct fixture f;
-    start(&f);
-    sched_vm_want(&f.sched, &f.low, 0);
-    sched_vm_want(&f.sched, &f.low2, 1);
-    sched_advance(&f.sched, QUANTUM);
-    assert_int_equal(f.low.state, SCHED_VM_REVOKING);
-    expect_place(&f.low2, WAITS);
-    used(&f, &f.low, 2 * QUANTUM);
-    sched_advance(&f.sched, 2 * QUANTUM);
-    expect_place(&f.low2, FRONT);
-    expect_told(&f.low2, false, SCHED_SLICE_LONG);
-    assert_int_equal(f.low.slice, SCHED_SLICE_SHORT);
+    start_with_one_that_does_not_drain(&f);
     assert_int_equal(sched_vm_drain_us(&f.sched, &f.low, 2 * QUANTUM), QUANTUM);
 
     uint64_t time_us[2] = {2 * QUANTUM, 0};

@@ -266,7 +266,7 @@ def check_watch_on_terminal(checks, admin):
         text = printed.decode()
         checks.check(text.startswith("\x1b[?1049h\x1b[?25l"), f"--watch does not take a screen: {text[:40]!r}")
         checks.check("\x1b[?25h\x1b[?1049l" in text, f"--watch does not give the screen back: {text[-40:]!r}")
-        for frame in text.split("\x1b[H")[1:4]:
+        for frame in text.split("\x1b[H")[1:3]:  # Ctrl-C may have cut the third
             rows = frame.split("\x1b[J")[0].replace("\x1b[K", "").split("\n")
             checks.check(len(rows) <= 10, f"{len(rows)} rows on a terminal of 10")
             checks.check("more lines" in rows[-2], f"what does not fit is not said: {rows[-2]!r}")

@@ -61,16 +61,15 @@ enum grant_state {
 };
 
 /* A GPU runs who has work in turn, each for the length of its slice; who has none leaves its turn to the
- * others. So a long slice beside a short one is a GPU of one's own, and the short one runs in its gaps. */
+ * others. So a long slice beside a short one is a GPU of one's own, and the short one runs in its gaps. Two
+ * short ones with work at once would only switch and get nowhere. */
 enum grant_slice {
-    GRANT_SLICE_EQUAL = 0, /* the driver's own length: alone, or side by side with VMs of equal right */
-    GRANT_SLICE_SHORT = 1, /* the shortest that there is: whoever else has work goes first */
-    GRANT_SLICE_LONG = 2,  /* longer than any request: goes first, and is not put off */
-    GRANT_SLICE_BRIEF =
-        3,                  /* between short and equal: in the gaps of others, where several processes of a VM
-                             * take turns. Two short ones with work at once would only switch and get nowhere */
-    GRANT_SLICE_PAUSED = 4, /* none: what runs is put away, and goes on when the slice is another. A worker
-                             * whose driver cannot do that takes a brief one */
+    GRANT_SLICE_EQUAL = 0,  /* the driver's own length: alone, or side by side with VMs of equal right */
+    GRANT_SLICE_SHORT = 1,  /* the shortest that there is: whoever else has work goes first */
+    GRANT_SLICE_LONG = 2,   /* longer than any request: goes first, and is not put off */
+    GRANT_SLICE_BRIEF = 3,  /* in place of a short one, where several processes of a VM take turns */
+    GRANT_SLICE_PAUSED = 4, /* none: what runs is put away, and goes on with the next slice that is another.
+                             * A worker whose driver cannot do that takes a brief one */
 };
 
 /* In the place of the slice, of GRANT_NONE. */

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "wire/futex.h"
 #include "worker/channel_pause.h"
@@ -125,14 +126,20 @@ static bool group_set(struct group *group, uint64_t us)
     return status == 0;
 }
 
+static unsigned long long us_since(uint64_t start_ns)
+{
+    return (clock_monotonic_ns() - start_ns) / 1000;
+}
+
 /* Under the lock: has the kernels stand still. What is made from now on is not: it has nothing to run yet. */
 static bool stand_still(void)
 {
     if (!slices.paused && !slices.cannot_pause && channel_pause_is_possible()) {
+        uint64_t start_ns = clock_monotonic_ns();
         slices.paused = channel_pause_set(true);
         slices.cannot_pause = !slices.paused;
         if (slices.paused)
-            log_debug("what this process runs stands still");
+            log_debug("what this process runs stands still; that took %llu us", us_since(start_ns));
         else
             log_warning("what this process runs cannot be put away; it shares the gaps with others");
     }
@@ -141,10 +148,12 @@ static bool stand_still(void)
 
 static void go_on(void)
 {
-    if (slices.paused && !channel_pause_set(false))
+    uint64_t start_ns = clock_monotonic_ns();
+    if (!slices.paused)
+        return;
+    if (!channel_pause_set(false))
         connection_end("the driver does not let this program's work go on");
-    if (slices.paused)
-        log_debug("what this process runs goes on");
+    log_debug("what this process runs goes on; that took %llu us", us_since(start_ns));
     slices.paused = false;
 }
 

@@ -21,8 +21,8 @@ void channel_pause_object_gone(uint32_t client, uint32_t object);
 /* There are channels, and all of them are known. */
 bool channel_pause_is_possible(void);
 
-/* When it returns, none of the channels runs anything (paused), or all may. Takes 0.3 to 0.8 ms. false: the
- * driver does not do it. */
+/* When it returns, none of the channels runs anything (paused), or all may. Takes less than a millisecond.
+ * false: the driver does not do it. */
 bool channel_pause_set(bool paused);
 
 #endif

@@ -5,8 +5,8 @@
  * in the open kernel modules), a guest's kernel would read and write the worker itself. Only one flag of the
  * call that opens unified memory for a process says no to that; libcuda has no setting for it.
  *
- * A context's work reaches the GPU through channel groups. Which ones there are only these calls tell
- * and channels there are only these calls tell (time_slice.c, channel_pause.c).
+ * A context's work reaches the GPU through channels in groups. Which ones there are only these calls tell
+ * (time_slice.c, channel_pause.c).
  *
  * Numbers, flags and layouts are those of NVIDIA's open kernel modules: nvidia-uvm/uvm_linux_ioctl.h,
  * uvm_types.h, and the resource manager's nv_escape.h, nvos.h, class/cla06c.h, cl2080.h and clc86f.h. */

@@ -70,13 +70,14 @@ static struct {
     int fd; /* stands for /dev/nvidiactl; 0: not opened yet */
     uint32_t last;
     bool has_subdevice;
+    long pauses_left;
     struct {
         uint32_t object; /* 0: free */
         uint32_t channel;
         uint64_t slice_us;
         struct shared_slot *slot;
     } groups[GROUPS_MAX];
-} manager = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} manager = {.lock = PTHREAD_MUTEX_INITIALIZER, .pauses_left = PAUSES_UNLIMITED};
 
 /* --- the manager's side --- */
 
@@ -121,7 +122,8 @@ static bool slices_can_be_set(void)
 static void disable(struct rm_control *call)
 {
     const struct disable_channels *list = (const struct disable_channels *)(uintptr_t)call->parameters;
-    call->status = call->bytes != sizeof *list || list->count > 64 ? STATUS_NOT_SUPPORTED : STATUS_OK;
+    bool refused = call->bytes != sizeof *list || list->count > 64 || (list->disable && !manager.pauses_left);
+    call->status = refused ? STATUS_NOT_SUPPORTED : STATUS_OK;
     for (unsigned int i = 0; !call->status && i < list->count; i++) {
         unsigned int at = 0;
         while (at < GROUPS_MAX &&
@@ -132,6 +134,8 @@ static void disable(struct rm_control *call)
         else
             call->status = STATUS_NO_SUCH_OBJECT;
     }
+    if (!call->status && list->disable && manager.pauses_left != PAUSES_UNLIMITED)
+        manager.pauses_left--;
 }
 
 static void control(struct rm_control *call)
@@ -218,6 +222,13 @@ static bool make(int fd, uint32_t parent, uint32_t object, uint32_t class, const
                              .class = class,
                              .parameters = (uintptr_t)parameters};
     return ioctl(fd, RM_ALLOC, &alloc) == 0 && alloc.status == STATUS_OK;
+}
+
+void channel_group_allow_pauses(long pauses)
+{
+    pthread_mutex_lock(&manager.lock);
+    manager.pauses_left = pauses;
+    pthread_mutex_unlock(&manager.lock);
 }
 
 uint32_t channel_group_make(struct shared_slot *slot)

@@ -8,6 +8,7 @@
 
 #include "cuda_api.h"
 #include "simgpu/arena.h"
+#include "simgpu/channel_group.h"
 #include "simgpu/work.h"
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -102,6 +103,7 @@ static CUresult initialise(void)
         fprintf(stderr, "simulated libcuda.so.1: %s\n", err.message);
         return CUDA_ERROR_SYSTEM_NOT_READY;
     }
+    channel_group_allow_pauses(machine.pauses);
     find_devices();
     if (device_count == 0)
         return CUDA_ERROR_NO_DEVICE;

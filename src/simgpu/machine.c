@@ -210,6 +210,18 @@ static enum vgpu_status parse_missing(struct machine *machine, struct vgpu_error
     return VGPU_OK;
 }
 
+#define PAUSES_MAX 1000000
+
+static enum vgpu_status parse_pauses(struct machine *machine, struct vgpu_error *err)
+{
+    const char *text = getenv("VGPU_SIM_PAUSES");
+    machine->pauses = text && *text ? parse_number(text, strlen(text), PAUSES_MAX) : PAUSES_UNLIMITED;
+    if (text && *text && machine->pauses < 0)
+        return error_set(err, VGPU_ERR_USAGE, "VGPU_SIM_PAUSES: '%.40s' is not a number from 0 to %d", text,
+                         PAUSES_MAX);
+    return VGPU_OK;
+}
+
 static void drop_hidden(struct machine *machine, uint32_t hidden)
 {
     unsigned int kept = 0;
@@ -231,6 +243,8 @@ enum vgpu_status machine_load(struct machine *machine, struct vgpu_error *err)
         status = parse_memory(machine, err);
     if (!status)
         status = parse_missing(machine, err);
+    if (!status)
+        status = parse_pauses(machine, err);
     if (!status)
         status = parse_slots("VGPU_SIM_HIDE", &hidden, err);
     if (!status)

@@ -8,6 +8,7 @@
  *   VGPU_SIM_LOST       these GPUs have fallen off the bus: still counted, but no handle can be had
  *   VGPU_SIM_ERROR      these GPUs answer who they are, and an error to all else
  *   VGPU_SIM_MISSING    'temperature,power' or '1:temperature': NVML values that the hardware does not give
+ *   VGPU_SIM_PAUSES     how often a process may have its channels disabled
  */
 #ifndef VGPU_SIMGPU_MACHINE_H
 #define VGPU_SIMGPU_MACHINE_H
@@ -18,6 +19,8 @@
 
 #define MACHINE_GPUS_MAX   16
 #define MACHINE_SEED_BYTES 33
+
+#define PAUSES_UNLIMITED (-1)
 
 /* The driver that is played: 580.159.04, CUDA 13.0. */
 #define MACHINE_DRIVER_VERSION "580.159.04"
@@ -56,6 +59,7 @@ struct machine {
     char seed[MACHINE_SEED_BYTES]; /* "" where none is set */
     unsigned int gpu_count;        /* without the hidden ones */
     struct machine_gpu gpus[MACHINE_GPUS_MAX];
+    long pauses; /* of each process; PAUSES_UNLIMITED */
 };
 
 /* Reads the environment. On error nothing of *machine may be used. */

@@ -14,7 +14,7 @@
 static int clear(void **state)
 {
     const char *names[] = {"VGPU_SIM_GPUS", "VGPU_SIM_SEED",  "VGPU_SIM_MEMORY_MB", "VGPU_SIM_HIDE",
-                           "VGPU_SIM_LOST", "VGPU_SIM_ERROR", "VGPU_SIM_MISSING"};
+                           "VGPU_SIM_LOST", "VGPU_SIM_ERROR", "VGPU_SIM_MISSING",   "VGPU_SIM_PAUSES"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unsetenv(names[i]);
     return 0;
@@ -99,6 +99,15 @@ static void memory_can_be_made_smaller(void **state)
     assert_true(machine.gpus[0].reserved_bytes + machine.gpus[0].context_bytes < 2u << 20);
 }
 
+static void pausing_has_no_limit_until_one_is_set(void **state)
+{
+    assert_int_equal(load().pauses, PAUSES_UNLIMITED);
+    setenv("VGPU_SIM_PAUSES", "0", 1);
+    assert_int_equal(load().pauses, 0);
+    setenv("VGPU_SIM_PAUSES", "3", 1);
+    assert_int_equal(load().pauses, 3);
+}
+
 static void what_makes_no_sense_is_named(void **state)
 {
     static const struct {
@@ -109,6 +118,7 @@ static void what_makes_no_sense_is_named(void **state)
         {"VGPU_SIM_GPUS", "17"},        {"VGPU_SIM_GPUS", "T4,,T4"},     {"VGPU_SIM_SEED", "a/b"},
         {"VGPU_SIM_MEMORY_MB", "0"},    {"VGPU_SIM_MEMORY_MB", "1g"},    {"VGPU_SIM_HIDE", "x"},
         {"VGPU_SIM_MISSING", "colour"}, {"VGPU_SIM_MISSING", "x:power"}, {"VGPU_SIM_ERROR", "16"},
+        {"VGPU_SIM_PAUSES", "never"},
     };
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
         struct machine machine;
@@ -129,6 +139,7 @@ int main(void)
         cmocka_unit_test_setup(when_a_gpu_vanishes_the_others_stay_who_they_are, clear),
         cmocka_unit_test_setup(faults_concern_the_gpus_named, clear),
         cmocka_unit_test_setup(memory_can_be_made_smaller, clear),
+        cmocka_unit_test_setup(pausing_has_no_limit_until_one_is_set, clear),
         cmocka_unit_test_setup(what_makes_no_sense_is_named, clear),
     };
     return cmocka_run_group_tests_name("machine", tests, NULL, NULL);

@@ -7,6 +7,8 @@ set, and waits where it does not; that a VM's limits hold for it and for nobody 
 import argparse
 import json
 import pathlib
+import re
+import select
 import subprocess
 import sys
 import time
@@ -92,6 +94,64 @@ def who_does_not_drain_stands_still_and_goes_on(host, build):
     expect(min(work) * 20 > max(work), f"three kernels that do not end got {work} us of work done in 3 s")
     log = host.log()
     expect("stands still" in log and "goes on" in log, "none of them stood still")
+
+
+def all_get_on(host, build, pauses):
+    """After so many pauses of each process the driver refuses them, and who should stand still shares the gaps."""
+    lows = []
+    for vm in ("low", "low2", "low3"):
+        if vm != "low":
+            host.register(vm, "A", "low")
+        lows.append(Guest(host, build, vm))
+    low_workers = set(host.workers())
+
+    def who_says(words):
+        return [int(pid) for pid in re.findall(rf"vgpu-worker\[(\d+)\] {words}", host.log())]
+
+    def warned():
+        return who_says("warning: what this process runs cannot be put away")
+
+    def all_are_warned():
+        for low in lows:
+            low.say("saturate 300000 0.1")  # kernels that last for longer than it takes to be paused
+        for low in lows:
+            low.hear()
+        return set(warned()) == low_workers
+
+    wait_until(all_are_warned, "a warning of each low VM's worker")
+    high = Guest(host, build, "high")
+    wait_until(lambda: high.ask("saturate 200000 0.1")["work_us"] > 0, "the first of the high VM's work")
+
+    def work_beside_the_high_one():
+        """What the low VMs get done while it always has work; the high one's own."""
+        while True:
+            high.say("saturate 200000 1.5")
+            for low in lows:
+                low.say("saturate 300000 0.5")
+            low_work = [low.hear()["work_us"] for low in lows]
+            in_time = not select.select([high.process.stdout], [], [], 0)[0]
+            high_work = high.hear()["work_us"]
+            if in_time:  # else a busy machine had their time outlast its own
+                return low_work, high_work
+
+    low_work, high_work = work_beside_the_high_one()
+    expect(sum(low_work) < high_work / 3, f"the low VMs got {low_work} us of work done, the high one {high_work}")
+    for guest in [high, *lows]:
+        result = guest.ask("stream 1 1 0.01")  # after all that it has launched
+        expect(result.get("count", 0) > 0, f"work that is not done: {result}")
+    expect(len(warned()) == len(set(warned())), f"not one warning of each worker: {warned()}")
+    stood_still = who_says("debug: what this process runs stands still")
+    expect(all(stood_still.count(worker) == pauses for worker in low_workers),
+           f"not {pauses} pauses of each low VM's worker: {stood_still}")
+    expect(set(host.workers()) > low_workers, "a worker has been ended")
+
+
+def where_pausing_is_refused_all_get_on(host, build):
+    all_get_on(host, build, 0)
+
+
+def where_pausing_is_refused_later_all_get_on(host, build):
+    all_get_on(host, build, 2)
 
 
 def a_low_vm_gets_what_a_high_one_leaves(host, build):
@@ -210,6 +270,8 @@ TESTS = {
     for test, environment in (
         (a_high_vm_goes_before_a_kernel_that_never_ends, {}),
         (who_does_not_drain_stands_still_and_goes_on, {"VGPU_LOG_LEVEL": "debug"}),
+        (where_pausing_is_refused_all_get_on, {"VGPU_SIM_PAUSES": "0", "VGPU_LOG_LEVEL": "debug"}),
+        (where_pausing_is_refused_later_all_get_on, {"VGPU_SIM_PAUSES": "2", "VGPU_LOG_LEVEL": "debug"}),
         (a_low_vm_gets_what_a_high_one_leaves, {}),
         (without_time_slices_the_holder_is_ended_after_the_drain_timeout,
          {"VGPU_SIM_TIME_SLICES": "0", "VGPU_DRAIN_TIMEOUT": "1s"}),

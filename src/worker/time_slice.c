@@ -245,13 +245,21 @@ void time_slice_was_set(uint32_t client, uint32_t object, uint64_t us)
     pthread_mutex_unlock(&slices.lock);
 }
 
-/* Without a grant nothing runs, and the last slice stays: it is likely the next one's as well. */
+/* Without a grant nothing runs, and the last slice stays: it is likely the next one's as well. Only who was
+ * paused as its work got done is not left so: calls that need no grant may use its channels. */
+static enum grant_slice slice_of(uint32_t word)
+{
+    if (grant_word_state(word) != GRANT_NONE)
+        return grant_word_slice(word);
+    return slices.slice == GRANT_SLICE_PAUSED ? GRANT_SLICE_SHORT : slices.slice;
+}
+
 static void *follow(void *unused)
 {
     for (;;) {
         uint32_t word = atomic_load_explicit(&slices.page->word, memory_order_acquire);
-        enum grant_slice slice = grant_word_slice(word);
-        if (grant_word_state(word) != GRANT_NONE && slice != slices.slice) {
+        enum grant_slice slice = slice_of(word);
+        if (slice != slices.slice) {
             pthread_mutex_lock(&slices.lock);
             slices.slice = slice;
             set_all();

@@ -91,8 +91,8 @@ static struct {
     volatile uint64_t *done; /* by block: iterations done by all kernels so far; the kernels write it */
     volatile uint64_t *flag;
     CUdeviceptr done_address, flag_address;
-    uint64_t launched; /* iterations of all kernels launched */
-    uint64_t kernels;  /* launched in this command */
+    _Atomic uint64_t launched; /* iterations of all kernels launched; two threads launch */
+    _Atomic uint64_t kernels;  /* launched in this command */
 } self = {.iterations_per_us = 1};
 
 static double now_us(void)
@@ -153,15 +153,20 @@ static void set_up(void)
         self.blocks = SHARED_BYTES / 8;
 }
 
+static uint64_t kernels_launched(void)
+{
+    return atomic_load_explicit(&self.kernels, memory_order_relaxed);
+}
+
 static void launch(uint64_t iterations, bool flagged)
 {
-    CUdeviceptr stamp = self.stamps + self.kernels % STAMPS * sizeof(struct stamp);
+    uint64_t base = atomic_fetch_add_explicit(&self.launched, iterations, memory_order_relaxed);
+    CUdeviceptr stamp = self.stamps + kernels_launched() % STAMPS * sizeof(struct stamp);
     CUdeviceptr flag = flagged ? self.flag_address : 0;
-    void *parameters[] = {&iterations, &self.launched, &self.done_address, &stamp, &flag};
+    void *parameters[] = {&iterations, &base, &self.done_address, &stamp, &flag};
     CHECK(
         cuLaunchKernel(self.kernel, self.blocks, 1, 1, self.threads, 1, 1, 0, self.stream, parameters, NULL));
-    self.launched += iterations;
-    self.kernels++;
+    atomic_fetch_add_explicit(&self.kernels, 1, memory_order_relaxed);
 }
 
 static uint64_t iterations_of(double kernel_us)
@@ -266,32 +271,40 @@ static double work_us(void)
     return sum / self.blocks / self.iterations_per_us;
 }
 
-/* A thread of its own launches: where others have the GPU, a launch may wait for as long as they do. */
+/* A thread of its own launches: where others have the GPU, a launch may wait for as long as they do.
+ *
+ *   IDLE ──saturate──► GOING ──its time is over──► ENDING ──the thread has seen it──► IDLE
+ *
+ * and from ENDING back to GOING, if the next saturate comes before the thread has seen it. */
+enum saturation_state { IDLE, GOING, ENDING };
+
 static struct {
     pthread_t thread;
     bool has_thread;
-    atomic_bool goes_on, is_done;
-    _Atomic double kernel_us;
-} saturation = {.is_done = true};
+    _Atomic enum saturation_state state; /* what stands below is there before GOING */
+    _Atomic uint64_t iterations;
+    _Atomic unsigned look_us; /* between two looks whether a kernel has ended */
+} saturation;
 
 /* Two kernels ahead: the GPU never waits for us. What still runs at the end is left to run. */
-static void launch_on_and_on(double kernel_us)
+static void launch_on_and_on(void)
 {
     CUevent finished[2];
-    uint64_t iterations = iterations_of(kernel_us);
+    uint64_t iterations = atomic_load_explicit(&saturation.iterations, memory_order_relaxed);
+    unsigned look_us = atomic_load_explicit(&saturation.look_us, memory_order_relaxed);
     for (int i = 0; i < 2; i++)
         CHECK(cuEventCreate(&finished[i], CU_EVENT_DISABLE_TIMING));
-    while (atomic_load(&saturation.goes_on)) {
-        CUevent event = finished[self.kernels % 2];
-        CUresult state = cuEventQuery(event);
+    for (unsigned next = 0; atomic_load(&saturation.state) == GOING;) {
+        CUresult state = cuEventQuery(finished[next]);
         if (state == CUDA_SUCCESS) {
             launch(iterations, false);
-            CHECK(cuEventRecord(event, self.stream));
+            CHECK(cuEventRecord(finished[next], self.stream));
+            next = 1 - next;
             continue;
         }
         if (state != CUDA_ERROR_NOT_READY)
             check(state, "cuEventQuery");
-        usleep(kernel_us < 2000 ? 20 : 200);
+        usleep(look_us);
     }
     for (int i = 0; i < 2; i++)
         CHECK(cuEventDestroy(finished[i]));
@@ -301,10 +314,10 @@ static void *saturate_thread(void *unused)
 {
     CHECK(cuCtxSetCurrent(self.context));
     for (;;) {
-        if (atomic_load(&saturation.goes_on)) {
-            launch_on_and_on(atomic_load(&saturation.kernel_us));
-            atomic_store(&saturation.is_done, true);
-        }
+        enum saturation_state ending = ENDING;
+        if (atomic_load(&saturation.state) == GOING)
+            launch_on_and_on();
+        atomic_compare_exchange_strong(&saturation.state, &ending, IDLE);
         usleep(100);
     }
     return unused;
@@ -315,30 +328,33 @@ static void saturate(double kernel_us, double seconds)
 {
     if (!saturation.has_thread)
         saturation.has_thread = pthread_create(&saturation.thread, NULL, saturate_thread, NULL) == 0;
-    if (atomic_exchange(&saturation.is_done, false)) /* else one that waits goes on with what it has */
-        self.kernels = 0;
-    atomic_store(&saturation.kernel_us, kernel_us);
+    atomic_store_explicit(&saturation.iterations, iterations_of(kernel_us), memory_order_relaxed);
+    atomic_store_explicit(&saturation.look_us, kernel_us < 2000 ? 20 : 200, memory_order_relaxed);
     double begin = now_us(), end = begin + seconds * 1e6, done_before = work_us();
-    atomic_store(&saturation.goes_on, true);
+    enum saturation_state ending = ENDING;
+    if (!atomic_compare_exchange_strong(&saturation.state, &ending, GOING)) { /* else it goes on as it was */
+        atomic_store_explicit(&self.kernels, 0, memory_order_relaxed);
+        atomic_store(&saturation.state, GOING);
+    }
     sleep_until(end);
     double work = work_us() - done_before, elapsed = now_us() - begin;
-    atomic_store(&saturation.goes_on, false);
-    for (int i = 0; i < 100 && !atomic_load(&saturation.is_done); i++)
+    atomic_store(&saturation.state, ENDING);
+    for (int i = 0; i < 100 && atomic_load(&saturation.state) != IDLE; i++)
         usleep(1000);
     printf("{\"work_us\": %.0f, \"elapsed_us\": %.0f, \"kernels\": %llu}\n", work, elapsed,
-           (unsigned long long)self.kernels);
+           (unsigned long long)kernels_launched());
 }
 
 static void small(double seconds)
 {
     double begin = now_us(), end = begin + seconds * 1e6;
-    uint64_t before = self.kernels;
+    uint64_t before = kernels_launched();
     while (now_us() < end) {
         for (int i = 0; i < 100; i++)
             launch(1, false);
     }
     CHECK(cuStreamSynchronize(self.stream));
-    printf("{\"count\": %llu, \"elapsed_us\": %.0f}\n", (unsigned long long)(self.kernels - before),
+    printf("{\"count\": %llu, \"elapsed_us\": %.0f}\n", (unsigned long long)(kernels_launched() - before),
            now_us() - begin);
 }
 
@@ -350,7 +366,8 @@ static void pile(double kernel_us, size_t count)
 
 static void print_stamps(void)
 {
-    size_t count = self.kernels < STAMPS ? self.kernels : STAMPS;
+    uint64_t kernels = kernels_launched();
+    size_t count = kernels < STAMPS ? kernels : STAMPS;
     struct stamp *stamps = calloc(count + 1, sizeof *stamps);
     CHECK(cuStreamSynchronize(self.stream));
     if (stamps == NULL)

@@ -42,6 +42,11 @@ static const struct setting_description table[SETTING_COUNT] = {
                                    "vsock port for guests, VMs being known by their CID; 0 for none"},
     [SETTING_LISTEN_TCP] = {"listen_tcp", SETTING_TYPE_LIST, "", 0, 65535, NULL,
                             "ADDRESS:PORT=VM_UUID, ...: who may reach that port is that VM; empty for none"},
+    [SETTING_WINDOW_SIZE] =
+        {"window_size", SETTING_TYPE_SIZE, "0", 0, BYTES_MOST, NULL,
+         "memory that a virtual machine shares with the host as a PCI device; 0 for none"},
+    [SETTING_WINDOW_DIR] = {"window_dir", SETTING_TYPE_PATH, "/dev/shm", 0, 0, NULL,
+                            "folder, on a tmpfs, of that memory: a file vgpu-<vm_uuid> for each VM"},
     [SETTING_MAX_GUESTS_PER_VM] = {"max_guests_per_vm", SETTING_TYPE_INTEGER, "64", 1, 65536, NULL,
                                    "guest processes one VM may have at a time"},
     [SETTING_MAX_GUESTS] = {"max_guests", SETTING_TYPE_INTEGER, "1024", 1, 65536, NULL,

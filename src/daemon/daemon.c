@@ -16,6 +16,7 @@
 #include "daemon/rescan.h"
 #include "daemon/seat.h"
 #include "daemon/systemd.h"
+#include "daemon/window.h"
 #include "daemon/worker.h"
 #include "libvgpu/admin_protocol.h"
 
@@ -55,6 +56,7 @@ struct daemon {
     struct host host;
     struct reception reception;
     struct monitors monitors;
+    struct windows windows;
     struct config_watch *config_watch;
     struct rescan *rescan;
     struct grant_log *grant_log;
@@ -67,6 +69,9 @@ struct daemon {
 static void on_vm_added(void *context, struct vm *vm)
 {
     struct daemon *daemon = context;
+    struct vgpu_error err;
+    if (daemon->windows.bytes != 0 && !(vm->window = window_create(&daemon->windows, vm->info.vm_uuid, &err)))
+        log_error("VM %s has no window: %s", vm->info.vm_uuid, err.message);
     reception_add_vm(&daemon->reception, vm);
 }
 
@@ -77,6 +82,8 @@ static void on_vm_removed(void *context, struct vm *vm)
     struct worker *worker;
     char text[200];
     reception_remove_vm(&daemon->reception, vm);
+    if (vm->window)
+        window_unlink(vm->window);
     snprintf(text, sizeof text, "VM %s is not registered any more; ask the host's administrator",
              vm->info.vm_uuid);
     LIST_FOREACH(seat, &vm->seats, in_vm)
@@ -238,6 +245,7 @@ static void close_all(struct daemon *daemon)
     admin_server_close(daemon->admin_server);
     daemon->admin_server = NULL;
     spares_fini(&daemon->service.spares);
+    windows_close(&daemon->windows);
     schedule_fini(&daemon->service.schedule);
 }
 
@@ -494,6 +502,8 @@ static enum vgpu_status start(struct daemon *daemon, struct vgpu_error *err)
     enum vgpu_status status = service_init(daemon, err);
     if (status == VGPU_OK)
         status = reception_open(reception, daemon->settings, err);
+    if (status == VGPU_OK)
+        status = windows_init(&daemon->windows, &daemon->loop, daemon->settings, &reception->access, err);
     if (status == VGPU_OK)
         status = admin_open(daemon, admin_fd, admin_path, err);
     if (status == VGPU_OK)

@@ -1,6 +1,7 @@
 #include "daemon/host.h"
 
 #include "base/error.h"
+#include "daemon/window.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,7 @@ void vm_destroy(struct vm *vm)
     if (vm->page)
         close(vm->page_fd);
     vm_page_destroy(vm->page);
+    window_destroy(vm->window);
     fault_log_fini(&vm->faults);
     free(vm->timing);
     free(vm);

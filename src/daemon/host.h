@@ -15,6 +15,7 @@
 
 struct door;
 struct seat;
+struct window;
 struct worker;
 LIST_HEAD(seat_list, seat);
 LIST_HEAD(spare_list, worker);
@@ -86,6 +87,7 @@ struct vm {
     struct vm_policy policy;             /* policy.page: what its page says, or will say */
     struct vm_page *page;                /* with its workers, from the first one on; NULL before */
     int page_fd;                         /* to hand to them; only with page */
+    struct window *window;               /* NULL: it has none */
     uint64_t seen_timeouts, seen_faults; /* of those counted on its page: what the guard has looked at */
     struct fault_log faults;
     bool sentenced; /* in quarantine, and the database does not say so yet */

@@ -6,6 +6,7 @@
 #include "daemon/host.h"
 #include "daemon/refusal.h"
 #include "daemon/seat.h"
+#include "daemon/window.h"
 #include "daemon/worker_environment.h"
 #include "wire/control.h"
 
@@ -134,6 +135,22 @@ static void guest_fd_close(struct worker *worker)
     worker->guest_fd = -1;
 }
 
+/* The worker has it now. Through a socket of this kernel nobody uses a window. */
+static void guest_fd_done(struct worker *worker)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    bool may_use_window = worker->guest_fd >= 0 && worker->seat && worker->seat->vm->window &&
+                          getsockname(worker->guest_fd, (struct sockaddr *)&address, &size) == 0 &&
+                          address.ss_family != AF_UNIX;
+    if (!may_use_window) {
+        guest_fd_close(worker);
+        return;
+    }
+    worker->leaver_fd = worker->guest_fd;
+    worker->guest_fd = -1;
+}
+
 /* What a worker says goes into the log as one line. */
 static void text_clean(struct control_message *message)
 {
@@ -194,7 +211,7 @@ static void message_handle(struct worker *worker, struct control_message *messag
         worker->untaken = false;
         return;
     case CONTROL_READY:
-        guest_fd_close(worker);
+        guest_fd_done(worker);
         if (worker->state == WORKER_STARTING) {
             worker->state = WORKER_SERVING;
             start_over(worker);
@@ -355,6 +372,9 @@ static void guest_gone(struct worker *worker)
     if (worker->state == WORKER_STARTING)
         spares_served(&worker->service->spares);
     seat_worker_gone(worker);
+    if (vm->window)
+        window_guest_gone(vm->window, worker->number, worker->leaver_fd);
+    worker->leaver_fd = -1;
     if (worker->untaken && worker->guest_fd >= 0)
         guest_pass_on(worker, vm);
     if (vm->removed && !vm->process_count)
@@ -442,7 +462,7 @@ static struct worker *worker_prepare(struct service *service, struct gpu *gpu, i
     *control = pair[1];
     worker->service = service;
     worker->gpu = gpu;
-    worker->guest_fd = -1;
+    worker->guest_fd = worker->leaver_fd = -1;
     return worker;
 }
 
@@ -505,9 +525,14 @@ enum vgpu_status worker_start_spare(struct service *service, struct gpu *gpu, st
 static bool guest_hand_over(struct worker *worker, const struct vm *vm, int guest_fd)
 {
     struct control_message message = {.type = CONTROL_SERVE};
-    const int fds[SERVE_FDS] = {[SERVE_FD_GUEST] = guest_fd, [SERVE_FD_VM] = vm->page_fd};
+    int fds[SERVE_FDS_WINDOW] = {[SERVE_FD_GUEST] = guest_fd, [SERVE_FD_VM] = vm->page_fd};
+    if (vm->window) {
+        fds[SERVE_FD_WINDOW] = window_fd(vm->window);
+        fds[SERVE_FD_WINDOW_TABLE] = window_table_fd(vm->window);
+        message.value = worker->number = window_next_number(vm->window);
+    }
     snprintf(message.text, sizeof message.text, "%s", vm->info.vm_uuid);
-    return control_send_fds(worker->control_fd, &message, fds, SERVE_FDS);
+    return control_send_fds(worker->control_fd, &message, fds, vm->window ? SERVE_FDS_WINDOW : SERVE_FDS);
 }
 
 /* It has been handed over: takes guest_fd over. */

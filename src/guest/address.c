@@ -136,10 +136,15 @@ static int connect_named(const char *server, bool *is_unix, char *why, size_t wh
     return -1;
 }
 
+bool address_wants_stream(void)
+{
+    const char *transport = getenv("VGPU_TRANSPORT");
+    return transport != NULL && strcmp(transport, "stream") == 0;
+}
+
 int address_connect(bool *can_share, char *why, size_t why_bytes)
 {
     const char *server = getenv("VGPU_SERVER");
-    const char *transport = getenv("VGPU_TRANSPORT");
     bool is_unix = false;
     int fd;
     if (server != NULL && server[0] != '\0') {
@@ -154,6 +159,6 @@ int address_connect(bool *can_share, char *why, size_t why_bytes)
                      "no GPU: VGPU_SERVER is not set, and there is no vgpu at " USUAL_SOCKET " or vsock:2:%u",
                      USUAL_VSOCK_PORT);
     }
-    *can_share = is_unix && !(transport != NULL && strcmp(transport, "stream") == 0);
+    *can_share = is_unix && !address_wants_stream();
     return fd;
 }

@@ -11,4 +11,7 @@
  * VGPU_TRANSPORT=stream). */
 int address_connect(bool *can_share, char *why, size_t why_bytes);
 
+/* VGPU_TRANSPORT=stream: memory is not to be shared, whatever the way. */
+bool address_wants_stream(void);
+
 #endif

@@ -49,10 +49,10 @@ bool arena_contains(uint64_t address)
     return address - arena_base < arena_bytes;
 }
 
-bool arena_map(int fd, uint64_t address, uint64_t bytes)
+bool arena_map(int fd, uint64_t offset, uint64_t address, uint64_t bytes)
 {
-    void *got =
-        mmap((void *)(uintptr_t)address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+    void *got = mmap((void *)(uintptr_t)address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+                     (off_t)offset);
     close(fd);
     return got != MAP_FAILED;
 }

@@ -15,8 +15,9 @@ void arena_release(void);
 
 bool arena_contains(uint64_t address);
 
-/* Maps a segment over the reserved range at address; closes fd. False when the kernel refuses. */
-bool arena_map(int fd, uint64_t address, uint64_t bytes);
+/* Maps a segment, which begins at offset in fd, over the reserved range at address; closes fd. False when the
+ * kernel refuses. */
+bool arena_map(int fd, uint64_t offset, uint64_t address, uint64_t bytes);
 
 /* Puts the reservation back where a segment was. */
 void arena_unmap(uint64_t address, uint64_t bytes);

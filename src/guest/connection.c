@@ -1,6 +1,6 @@
 #include "guest/connection.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "guest/diagnostics.h"
 #include "guest/lock.h"
 #include "guest/thread.h"
+#include "guest/window.h"
 #include "wire/handshake.h"
 #include "wire/lane.h"
 
@@ -48,6 +49,7 @@ static void forget_in_child(void)
     if (connection.fd >= 0)
         close(connection.fd);
     connection.fd = -1;
+    window_close();
     atomic_store(&connection.phase, PHASE_FORKED);
     thread_forget();
 }
@@ -86,20 +88,37 @@ static void program_name(char *name, size_t bytes)
         name[got - 1] = '\0';
 }
 
-/* Greets until the worker accepts the address range or refuses. */
-static CUresult greet(int fd, bool can_share, struct server_welcome *welcome)
+/* What goes out in one piece. */
+struct greeting {
+    struct guest_hello hello;
+    uint8_t window_key[WINDOW_KEY_BYTES]; /* with HANDSHAKE_WINDOW */
+};
+
+static struct greeting compose_greeting(bool can_pass_descriptors)
 {
-    struct guest_hello hello = {.magic = HANDSHAKE_MAGIC,
-                                .version = HANDSHAKE_VERSION,
-                                .flags = can_share ? HANDSHAKE_SHARED_MEMORY : 0,
-                                .pid = (uint32_t)getpid()};
-    program_name(hello.program, sizeof hello.program);
+    struct greeting greeting = {
+        .hello = {.magic = HANDSHAKE_MAGIC, .version = HANDSHAKE_VERSION, .pid = (uint32_t)getpid()}};
+    program_name(greeting.hello.program, sizeof greeting.hello.program);
+    if (can_pass_descriptors)
+        greeting.hello.flags = HANDSHAKE_SHARED_MEMORY;
+    else if (!address_wants_stream() && window_open(greeting.window_key))
+        greeting.hello.flags = HANDSHAKE_WINDOW;
+    return greeting;
+}
+
+/* Greets until the worker accepts the address range or refuses. */
+static CUresult greet(int fd, bool can_pass_descriptors, struct server_welcome *welcome)
+{
+    struct greeting greeting = compose_greeting(can_pass_descriptors);
+    struct guest_hello *hello = &greeting.hello;
+    bool can_share = hello->flags != 0;
+    size_t bytes = hello->flags & HANDSHAKE_WINDOW ? sizeof greeting : sizeof *hello;
     for (unsigned attempt = 0; attempt < ARENA_CANDIDATES; attempt++) {
-        if (can_share && !arena_reserve(attempt, &hello.arena_base, &hello.arena_bytes))
+        if (can_share && !arena_reserve(attempt, &hello->arena_base, &hello->arena_bytes))
             continue;
         /* A refusing daemon may have written its welcome and closed already: what counts is what can be read.
          */
-        (void)send(fd, &hello, sizeof hello, MSG_NOSIGNAL);
+        (void)send(fd, &greeting, bytes, MSG_NOSIGNAL);
         if (frame_read(fd, welcome, sizeof *welcome) != 0) {
             say_refusal("the host closed the connection; ask its administrator to look at vgpud's log");
             return CUDA_ERROR_SYSTEM_NOT_READY;
@@ -109,10 +128,11 @@ static CUresult greet(int fd, bool can_share, struct server_welcome *welcome)
             say_refusal("the server is not a vgpu daemon: check VGPU_SERVER");
             return CUDA_ERROR_SYSTEM_NOT_READY;
         }
-        if (welcome->status == HANDSHAKE_OK)
-            return CUDA_SUCCESS;
-        if (can_share)
+        bool accepted = welcome->status == HANDSHAKE_OK;
+        if (can_share && !(accepted && (welcome->flags & HANDSHAKE_SHARED_MEMORY)))
             arena_release();
+        if (accepted)
+            return CUDA_SUCCESS;
         if (welcome->status != HANDSHAKE_RETRY) {
             say_refusal(welcome->text);
             return error_of_refusal(welcome->status);
@@ -126,9 +146,16 @@ static CUresult map_process_page(int fd)
 {
     struct frame_header header;
     int page = -1;
-    if (frame_read_descriptor(fd, &header, &page) != 0 || page < 0)
+    uint64_t offset = 0;
+    if (!window_is_open() && frame_read_descriptor(fd, &header, &page) != 0)
         return CUDA_ERROR_SYSTEM_NOT_READY;
-    void *memory = mmap(NULL, sizeof *connection.process, PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
+    if (window_is_open() && frame_read(fd, &header, sizeof header) == 0) {
+        offset = header.value * WINDOW_BLOCK_BYTES;
+        page = window_descriptor(&offset);
+    }
+    if (page < 0)
+        return CUDA_ERROR_SYSTEM_NOT_READY;
+    void *memory = mmap(NULL, PROCESS_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, page, (off_t)offset);
     close(page);
     if (memory == MAP_FAILED)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -153,6 +180,8 @@ static CUresult open_locked(void)
     struct server_welcome welcome;
     CUresult result = greet(fd, can_share, &welcome);
     connection.shares_memory = result == CUDA_SUCCESS && (welcome.flags & HANDSHAKE_SHARED_MEMORY) != 0;
+    if (result != CUDA_SUCCESS || !(welcome.flags & HANDSHAKE_WINDOW))
+        window_close();
     if (connection.shares_memory)
         result = map_process_page(fd);
     if (result != CUDA_SUCCESS) {
@@ -221,10 +250,8 @@ CUresult connection_check(void)
 {
     if (connection_state() != CUDA_SUCCESS || !connection.shares_memory)
         return connection_state();
-    char byte;
-    ssize_t got = recv(connection.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    bool gone = got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-    if (gone || atomic_load_explicit(&connection.process->ended, memory_order_acquire))
+    struct pollfd look = {.fd = connection.fd, .events = POLLRDHUP};
+    if (poll(&look, 1, 0) > 0 || atomic_load_explicit(&connection.process->ended, memory_order_acquire))
         connection_lost(NULL);
     return connection_state();
 }

@@ -18,7 +18,8 @@ CUresult connection_open(void);
  * child, CUDA_ERROR_DEVICE_UNAVAILABLE once the worker is gone. */
 CUresult connection_state(void);
 
-/* Memory is shared with the worker; otherwise everything goes through the socket. */
+/* Memory is shared with the worker, by descriptors or in a window (guest/window.h); otherwise everything goes
+ * through the socket. */
 bool connection_shares_memory(void);
 
 /* Looks whether the worker is still there, for a thread that has waited a while. Returns connection_state().
@@ -31,8 +32,8 @@ void connection_lost(const char *why);
 /* Likewise, with what calls return from now on (the worker's word on that goes before). */
 void connection_lost_with(CUresult result, const char *why);
 
-/* One at a time: an exchange of frames that brings a descriptor (shared memory only). Between these two, the
- * socket's reading side is the caller's. */
+/* One at a time: an exchange of frames that brings a descriptor (shared memory without a window only).
+ * Between these two, the socket's reading side is the caller's. */
 void connection_lock(void);
 void connection_unlock(void);
 
@@ -42,7 +43,8 @@ int connection_send(const struct frame_header *header, const void *body, size_t 
 /* Under connection_lock(): the next frame, which must be of this type, with its descriptor. 0 or -1. */
 int connection_receive_descriptor(uint32_t type, struct frame_header *header, int *fd);
 
-/* Without shared memory: the reading side of the socket, for one thread at a time (guest/lane.c). */
+/* Without shared memory, or in a window: the reading side of the socket, for one thread at a time
+ * (guest/reader.c). */
 int connection_read(void *buffer, size_t bytes);
 
 /* The next free lane number. */

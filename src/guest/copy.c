@@ -39,7 +39,7 @@ uint8_t *staging_area(CUresult *result)
     *result = host_segment_open(CALL_staging_open, &request, sizeof request, &reply, &fd);
     if (*result != CUDA_SUCCESS)
         return NULL;
-    if (!arena_map(fd, reply.address, reply.segment_bytes)) {
+    if (!arena_map(fd, reply.window_offset, reply.address, reply.segment_bytes)) {
         *result = CUDA_ERROR_OUT_OF_MEMORY;
         return NULL;
     }

@@ -9,20 +9,15 @@
 #include "guest/connection.h"
 #include "guest/context.h"
 #include "guest/export.h"
+#include "guest/pages.h"
 #include "guest/ranges.h"
+#include "guest/window.h"
 #include "wire/own_calls.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define PAGE_BYTES 4096ull
-
-static uint64_t page_ceiling(uint64_t address)
-{
-    return (address + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-}
 
 CUresult host_segment_open(enum call_number call, const void *request, size_t request_bytes,
                            struct reply_host_alloc *reply, int *fd)
@@ -31,9 +26,12 @@ CUresult host_segment_open(enum call_number call, const void *request, size_t re
     connection_lock();
     CUresult result = call_wait(call, request, request_bytes, NULL, 0, reply, sizeof *reply);
     struct frame_header header;
-    if (result == CUDA_SUCCESS && connection_receive_descriptor(FRAME_SEGMENT, &header, fd) != 0)
+    if (result == CUDA_SUCCESS && !window_is_open() &&
+        connection_receive_descriptor(FRAME_SEGMENT, &header, fd) != 0)
         result = connection_state();
     connection_unlock();
+    if (result == CUDA_SUCCESS && window_is_open() && (*fd = window_descriptor(&reply->window_offset)) < 0)
+        result = CUDA_ERROR_OUT_OF_MEMORY;
     return result;
 }
 
@@ -71,7 +69,7 @@ CUresult host_memory_allocate(enum range_kind kind, void **memory, size_t bytes,
                           .kind = kind,
                           .flags = flags,
                           .shared = true};
-    if (arena_map(fd, reply.address, reply.segment_bytes) && ranges_add(&range)) {
+    if (arena_map(fd, reply.window_offset, reply.address, reply.segment_bytes) && ranges_add(&range)) {
         *memory = (void *)(uintptr_t)reply.address;
         return CUDA_SUCCESS;
     }

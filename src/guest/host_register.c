@@ -4,7 +4,6 @@
  * shares with others, the stack that is in use) are left alone: copies from and to them work, kernels do not
  * reach them. */
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,78 +16,10 @@
 #include "guest/export.h"
 #include "guest/host_memory.h"
 #include "guest/lock.h"
+#include "guest/pages.h"
 #include "guest/ranges.h"
+#include "guest/window.h"
 #include "wire/own_calls.h"
-
-#define PAGE_BYTES 4096ull
-/* Memory being registered moves into its segment piece by piece, so that a piece is away for microseconds. */
-#define MOVE_BYTES (256ull << 10)
-
-static uint64_t page_floor(uint64_t address)
-{
-    return address & ~(PAGE_BYTES - 1);
-}
-static uint64_t page_ceiling(uint64_t address)
-{
-    return (address + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-}
-
-/* --- pages --- */
-
-/* Whole pages of the program's heap, which hold more than the program's own bytes: an address sanitizer would
- * see its red zones read. */
-__attribute__((no_sanitize_address, noinline)) static void copy_pages(uint64_t *to, const uint64_t *from,
-                                                                      uint64_t bytes)
-{
-    for (uint64_t i = 0; i < bytes / sizeof *to; i++)
-        to[i] = from[i];
-}
-
-/* Puts the segment behind the program's pages without changing what they hold. */
-static bool move_into_segment(int fd, uint64_t address, uint64_t bytes)
-{
-    uint8_t *segment = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (segment == MAP_FAILED)
-        return false;
-    bool done = true;
-    for (uint64_t at = 0; at < bytes && done; at += MOVE_BYTES) {
-        uint64_t part = bytes - at < MOVE_BYTES ? bytes - at : MOVE_BYTES;
-        void *place = (void *)(uintptr_t)(address + at);
-        copy_pages((uint64_t *)(segment + at), place, part);
-        done = mmap(place, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)at) == place;
-    }
-    munmap(segment, bytes);
-    return done;
-}
-
-/* One line of /proc/self/maps: pages that can be exchanged without anybody noticing. */
-static bool mapping_can_move(const char *line, uint64_t stack)
-{
-    unsigned long long start = 0, end = 0;
-    char access[5] = "";
-    if (sscanf(line, "%llx-%llx %4s", &start, &end, access) != 3 || strncmp(access, "rw", 2) != 0)
-        return false;
-    if (stack >= start && stack < end)
-        return false;
-    return access[3] == 'p' || strstr(line, "/memfd:" SEGMENT_NAME) != NULL;
-}
-
-static bool pages_can_move(uint64_t start, uint64_t end)
-{
-    char line[512];
-    int on_stack;
-    bool good = true;
-    FILE *maps = fopen("/proc/self/maps", "re");
-    if (maps == NULL)
-        return false;
-    while (good && fgets(line, sizeof line, maps) != NULL) {
-        unsigned long long first = 0, last = 0;
-        if (sscanf(line, "%llx-%llx", &first, &last) == 2 && first < end && last > start)
-            good = mapping_can_move(line, (uintptr_t)&on_stack);
-    }
-    fclose(maps);
-    return good;
-}
 
 /* Every page of the range can be read and written by the program: asks the kernel instead of trying. */
 static bool range_is_mapped(uint64_t address, uint64_t bytes)
@@ -134,9 +65,18 @@ static bool span_insert(struct span span)
     return true;
 }
 
-static CUresult segment_free(uint64_t start)
+/* The pages stay what the worker has made them, but those of a window, which others may have next: when the
+ * GPU is done with them they become the program's own. */
+static CUresult segment_free(uint64_t start, uint64_t end)
 {
     struct request_host_free request = {.address = start};
+    if (window_is_open()) {
+        CUresult result = cuCtxSynchronize();
+        if (result != CUDA_SUCCESS)
+            return result;
+        if (!pages_leave_window(start, end))
+            return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     return call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
 }
 
@@ -149,11 +89,12 @@ static CUresult segment_make(uint64_t start, uint64_t end, unsigned flags)
     CUresult result = host_segment_open(CALL_host_alloc, &request, sizeof request, &reply, &fd);
     if (result != CUDA_SUCCESS)
         return result;
-    bool done = move_into_segment(fd, start, end - start) && span_insert((struct span){start, end, 0});
+    bool done = pages_move_into(fd, reply.window_offset, start, end - start) &&
+                span_insert((struct span){start, end, 0});
     close(fd);
     if (done)
         return CUDA_SUCCESS;
-    segment_free(start);
+    segment_free(start, end);
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -166,7 +107,7 @@ static CUresult release(uint64_t start, uint64_t end)
             spans[i++].uses--;
             continue;
         }
-        CUresult freed = segment_free(spans[i].start);
+        CUresult freed = segment_free(spans[i].start, spans[i].end);
         result = result == CUDA_SUCCESS ? freed : result;
         memmove(&spans[i], &spans[i + 1], (span_count - i - 1) * sizeof *spans);
         span_count--;

@@ -7,7 +7,9 @@
 
 #include "base/clock.h"
 #include "guest/connection.h"
+#include "guest/reader.h"
 #include "guest/stream.h"
+#include "guest/window.h"
 
 /* How long a waiting thread looks before it sleeps. The real driver looks until the GPU is done; to be woken
  * costs 50 to 200 us in a virtual machine, which only a long wait should pay. Less where cores are few, and
@@ -55,6 +57,57 @@ static bool spin_step(uint64_t *since, unsigned *steps)
     return now - *since < spin_ns();
 }
 
+/* Over the connection to the worker; *fd is to map the lane from, at *offset. */
+static CUresult ask_for_descriptor(const struct frame_header *request, int *fd)
+{
+    struct frame_header answer;
+    connection_lock();
+    int problem = connection_send(request, NULL, 0) != 0 ||
+                  connection_receive_descriptor(FRAME_LANE_OPEN, &answer, fd) != 0;
+    connection_unlock();
+    return problem ? connection_state() : CUDA_SUCCESS;
+}
+
+static bool window_place_known(struct guest_thread *thread)
+{
+    return atomic_load(&thread->window_known);
+}
+
+static CUresult ask_for_window_place(const struct frame_header *request, struct guest_thread *thread)
+{
+    reader_join(thread);
+    CUresult result =
+        connection_send(request, NULL, 0) == 0 ? reader_wait(thread, window_place_known) : connection_state();
+    if (result != CUDA_SUCCESS)
+        reader_leave(thread);
+    return result;
+}
+
+/* Memory is shared. */
+static CUresult lane_open_mapped(struct guest_thread *thread, const struct frame_header *request)
+{
+    int fd = -1;
+    bool in_window = window_is_open();
+    CUresult result = in_window ? ask_for_window_place(request, thread) : ask_for_descriptor(request, &fd);
+    if (result != CUDA_SUCCESS)
+        return result;
+    uint64_t offset = thread->window_block * WINDOW_BLOCK_BYTES;
+    if (in_window)
+        fd = window_descriptor(&offset);
+    void *memory = mmap(NULL, LANE_SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+    if (fd >= 0)
+        close(fd);
+    if (memory == MAP_FAILED) {
+        if (in_window)
+            reader_leave(thread);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    madvise(memory, LANE_SEGMENT_BYTES, MADV_DONTFORK);
+    thread->lane = memory;
+    thread->lane_open = true;
+    return CUDA_SUCCESS;
+}
+
 static CUresult lane_open(struct guest_thread *thread)
 {
     CUresult state = thread->in_callback ? CUDA_ERROR_NOT_PERMITTED : connection_state();
@@ -69,21 +122,7 @@ static CUresult lane_open(struct guest_thread *thread)
         thread->lane_open = state == CUDA_SUCCESS;
         return state;
     }
-    int fd = -1;
-    connection_lock();
-    int problem = connection_send(&header, NULL, 0) != 0 ||
-                  connection_receive_descriptor(FRAME_LANE_OPEN, &header, &fd) != 0;
-    connection_unlock();
-    if (problem)
-        return connection_state();
-    void *memory = mmap(NULL, LANE_SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    if (memory == MAP_FAILED)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    madvise(memory, LANE_SEGMENT_BYTES, MADV_DONTFORK);
-    thread->lane = memory;
-    thread->lane_open = true;
-    return CUDA_SUCCESS;
+    return lane_open_mapped(thread, &header);
 }
 
 /* Waits until `bytes` more fit behind `head`. */
@@ -126,6 +165,15 @@ CUresult lane_reserve(struct guest_thread *thread, uint32_t bytes, struct record
     return CUDA_SUCCESS;
 }
 
+static void wake_worker(struct guest_thread *thread)
+{
+    const struct frame_header wake = {.type = FRAME_WAKE, .lane = thread->lane_id};
+    if (window_is_open())
+        connection_send(&wake, NULL, 0);
+    else
+        lane_ring(thread->lane);
+}
+
 CUresult lane_commit(struct guest_thread *thread, const struct record_header *record)
 {
     if (record->flags & RECORD_WANTS_REPLY)
@@ -135,7 +183,8 @@ CUresult lane_commit(struct guest_thread *thread, const struct record_header *re
         return connection_send(&header, record, record->bytes) == 0 ? CUDA_SUCCESS : connection_state();
     }
     thread->head += record->bytes;
-    lane_publish(thread->lane, thread->head);
+    if (lane_publish(thread->lane, thread->head))
+        wake_worker(thread);
     return CUDA_SUCCESS;
 }
 
@@ -146,6 +195,24 @@ static bool answer_is_there(struct lane_shared *lane, uint32_t count)
         if (lane_answered(lane, count))
             return true;
     return false;
+}
+
+static bool has_answer(struct guest_thread *thread)
+{
+    return lane_answered(thread->lane, thread->answers);
+}
+
+/* Sleeps until the answer has come, or a while: the worker's state is what is returned. */
+static CUresult sleep_for_answer(struct guest_thread *thread)
+{
+    if (!window_is_open()) {
+        lane_await(thread->lane, thread->answers, SLEEP_NS);
+        return has_answer(thread) ? CUDA_SUCCESS : connection_check();
+    }
+    atomic_store_explicit(&thread->lane->guest_asleep, 1, memory_order_seq_cst);
+    CUresult result = reader_wait(thread, has_answer);
+    atomic_store_explicit(&thread->lane->guest_asleep, 0, memory_order_relaxed);
+    return result;
 }
 
 CUresult lane_wait_answer(struct guest_thread *thread, const struct reply_header **reply)
@@ -163,9 +230,7 @@ CUresult lane_wait_answer(struct guest_thread *thread, const struct reply_header
             spinning = spin_step(&since, &steps);
             continue;
         }
-        lane_await(lane, thread->answers, SLEEP_NS);
-        if (!lane_answered(lane, thread->answers) && connection_check() != CUDA_SUCCESS &&
-            !lane_answered(lane, thread->answers))
+        if (sleep_for_answer(thread) != CUDA_SUCCESS && !has_answer(thread))
             return connection_state();
     }
     *reply = (const struct reply_header *)lane->reply;
@@ -217,9 +282,11 @@ void lane_close(struct guest_thread *thread)
     struct frame_header header = {.type = FRAME_LANE_CLOSE, .lane = thread->lane_id};
     if (connection_state() == CUDA_SUCCESS)
         connection_send(&header, NULL, 0);
+    if (thread->lane == NULL)
+        stream_lane_close(thread);
+    else if (window_is_open())
+        reader_leave(thread);
     if (thread->lane != NULL)
         munmap(thread->lane, LANE_SEGMENT_BYTES);
-    else
-        stream_lane_close(thread);
     thread->lane_open = false;
 }

@@ -1,5 +1,4 @@
-/* Lanes over a stream socket. There is no thread of the library's own: whichever of the program's waiting
- * threads finds nobody reading the socket reads it, for all of them, until its own answer has come. */
+/* Lanes over a stream socket: calls and answers are messages. */
 #ifndef VGPU_GUEST_STREAM_H
 #define VGPU_GUEST_STREAM_H
 

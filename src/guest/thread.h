@@ -29,7 +29,11 @@ struct guest_thread {
     uint8_t *stream_reply;
     _Atomic uint32_t stream_answered;
     _Atomic uint32_t stream_error;
-    _Atomic uint32_t stream_wake; /* counted up to wake the thread */
+
+    /* The connection's reader tells it (guest/reader.h). */
+    _Atomic uint32_t reader_wake; /* counted up to wake the thread */
+    uint32_t window_block;        /* where its lane begins in the window, once that is known */
+    _Atomic bool window_known;
 
     /* Pageable copies: the staging area (NULL until the first one) and the slots used so far. */
     uint8_t *staging;
@@ -52,7 +56,7 @@ struct guest_thread {
 
     struct kept_answer *kept; /* guest/kept_answers.h; NULL until there is one */
 
-    struct guest_thread *next; /* in the list of threads with a stream lane */
+    struct guest_thread *next; /* in the reader's list */
 };
 
 /* The calling thread's, made at its first call and freed when it ends. NULL when there is no memory. */

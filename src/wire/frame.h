@@ -1,5 +1,6 @@
 /* Messages on the guest's connection after the handshake. With shared memory they are few: lanes being opened
- * and segments being passed. Without it they carry the calls and answers themselves. */
+ * and segments being passed. In a window (wire/window.h) segments are named by where they lie, and messages
+ * wake who sleeps. Without shared memory they carry the calls and answers themselves. */
 #ifndef VGPU_WIRE_FRAME_H
 #define VGPU_WIRE_FRAME_H
 
@@ -9,14 +10,17 @@
 #include "wire/record.h"
 
 enum frame_type {
-    FRAME_LANE_OPEN = 1, /* guest: a new lane; worker: its answer, with a descriptor if memory is shared */
+    FRAME_LANE_OPEN = 1, /* guest: a new lane; worker: its answer if memory is shared, with a descriptor, or
+                          * value: the lane's first block in the window */
     FRAME_LANE_CLOSE,    /* guest: its thread has ended */
-    FRAME_SEGMENT,       /* worker: a descriptor that an answer announced; value: its bytes */
+    FRAME_SEGMENT,       /* worker: a descriptor that an answer announced; value: its pages. In a window only
+                          * the page of the process, right after the welcome; value: its block */
     FRAME_RECORD,        /* guest: a record follows */
     FRAME_REPLY,         /* worker: a reply_header and its body follow */
     FRAME_ERROR, /* worker: a forgotten call of this lane failed since its last answer; value: CUresult */
     FRAME_ENDED, /* worker: no call will be answered any more, and each returns value (CUresult); text follows
                   */
+    FRAME_WAKE,  /* either, in a window: who sleeps at this lane's other end is to look */
 };
 
 #define FRAME_MAX_LANES 1024u

@@ -144,8 +144,9 @@ enum control_type {
                         * guest, if there is one */
     CONTROL_SLICES,    /* worker: whether it can follow enum grant_slice (value 1) or not (0, as before the
                         * first). Sent as soon as that is known, before the first WANT at best */
-    CONTROL_SERVE, /* daemon, once: serve this guest. text: its vm_uuid. With the message come the descriptors
-                    * of enum serve_fd */
+    CONTROL_SERVE,  /* daemon, once: serve this guest. text: its vm_uuid; value: where the VM has a window, a
+                     * number that no other guest process of the VM has, not 0. With the message come the
+                     * descriptors of enum serve_fd */
     CONTROL_BESIDE, /* worker: asks how long work that goes before its own, or beside it, has kept the GPU
                      * from it since some time in the past; daemon: value says so, in microseconds */
     CONTROL_TAKEN,  /* worker: has read CONTROL_SERVE, and nothing yet of what the guest says */
@@ -181,7 +182,10 @@ enum worker_fd {
 enum serve_fd {
     SERVE_FD_GUEST, /* becomes WORKER_FD_GUEST */
     SERVE_FD_VM,    /* memfd of the VM's page (wire/vm_page.h) */
-    SERVE_FDS
+    SERVE_FDS,      /* so many at least; if the VM has a window (wire/window.h), also: */
+    SERVE_FD_WINDOW = SERVE_FDS,
+    SERVE_FD_WINDOW_TABLE,
+    SERVE_FDS_WINDOW
 };
 
 #endif

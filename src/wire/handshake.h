@@ -1,6 +1,7 @@
 /* The first message each way on a guest's connection (a stream socket: AF_UNIX, AF_VSOCK or TCP).
  *
- *   guest  → worker   struct guest_hello
+ *   guest  → worker   struct guest_hello; with HANDSHAKE_WINDOW, the key of the window that it sees
+ *                     (wire/window.h) behind it
  *   worker → guest    struct server_welcome   (status HANDSHAKE_OK, or a refusal in text)
  *
  * The daemon reads nothing from a guest process, and looks at its first byte alone (wire/monitor.h). When it
@@ -13,7 +14,7 @@
 #include <stdint.h>
 
 #define HANDSHAKE_MAGIC   0x55504756u /* "VGPU" */
-#define HANDSHAKE_VERSION 2u
+#define HANDSHAKE_VERSION 3u
 
 enum handshake_status {
     HANDSHAKE_OK = 0,
@@ -28,6 +29,7 @@ enum handshake_status {
 
 enum handshake_flags {
     HANDSHAKE_SHARED_MEMORY = 1, /* hello: can map descriptors; welcome: the lanes are shared memory */
+    HANDSHAKE_WINDOW = 2, /* hello: sees a window; welcome, with the other: what is shared lies there */
 };
 
 struct guest_hello {

@@ -4,7 +4,9 @@
  * through a ring of bytes (records never wrap: a padding record fills the end); the one answer a thread can
  * be waiting for stands in a buffer of its own. Either side spins a little on the other's word and then
  * sleeps on it, after saying so in a flag; whoever changes the word looks at the flag afterwards. Both are
- * sequentially consistent, so at least one of the two sees the other: no wake-up is lost.
+ * sequentially consistent, so at least one of the two sees the other: no wake-up is lost. On one kernel the
+ * word slept on is a futex; through a window (wire/window.h) the guest sleeps on the connection, and a
+ * message over that wakes either side.
  *
  * Everything here may be changed by a hostile guest at any time. The worker reads each word once, copies a
  * record before it looks inside, and keeps its own positions in private memory.
@@ -60,6 +62,7 @@ struct lane_shared {
 };
 
 /* The page that all lanes of a process share; written by the worker before it ends. */
+#define PROCESS_PAGE_BYTES 4096u
 struct process_shared {
     _Atomic uint32_t ended; /* not 0: no call will be answered any more, and this CUresult is what each
                              * returns; text says why. Release */
@@ -73,14 +76,19 @@ static inline void lane_pause(void)
 #endif
 }
 
-/* Guest: makes everything up to `head` visible and wakes the worker if it sleeps. */
-static inline void lane_publish(struct lane_shared *lane, uint64_t head)
+/* Guest: makes everything up to `head` visible. True: the worker sleeps, and is to be woken, once. */
+__attribute__((warn_unused_result)) static inline bool lane_publish(struct lane_shared *lane, uint64_t head)
 {
     atomic_store_explicit(&lane->head, head, memory_order_seq_cst);
-    if (atomic_load_explicit(&lane->worker_asleep, memory_order_seq_cst)) {
-        atomic_fetch_add_explicit(&lane->doorbell, 1, memory_order_relaxed);
-        futex_wake_all(&lane->doorbell);
-    }
+    return atomic_load_explicit(&lane->worker_asleep, memory_order_seq_cst) &&
+           atomic_exchange_explicit(&lane->worker_asleep, 0, memory_order_seq_cst);
+}
+
+/* Wakes the worker; on its kernel. */
+static inline void lane_ring(struct lane_shared *lane)
+{
+    atomic_fetch_add_explicit(&lane->doorbell, 1, memory_order_seq_cst);
+    futex_wake_all(&lane->doorbell);
 }
 
 /* Worker: what has been published. */
@@ -103,12 +111,18 @@ static inline void lane_sleep(struct lane_shared *lane, uint64_t position, const
     atomic_store_explicit(&lane->worker_asleep, 0, memory_order_relaxed);
 }
 
-/* Worker: the answer stands in lane->reply. */
-static inline void lane_answer(struct lane_shared *lane, uint32_t count)
+/* Worker: the answer stands in lane->reply. True: the guest sleeps, and is to be woken, once. */
+__attribute__((warn_unused_result)) static inline bool lane_answer(struct lane_shared *lane, uint32_t count)
 {
     atomic_store_explicit(&lane->replied, count, memory_order_seq_cst);
-    if (atomic_load_explicit(&lane->guest_asleep, memory_order_seq_cst))
-        futex_wake_all(&lane->replied);
+    return atomic_load_explicit(&lane->guest_asleep, memory_order_seq_cst) &&
+           atomic_exchange_explicit(&lane->guest_asleep, 0, memory_order_seq_cst);
+}
+
+/* Wakes the guest; on its kernel. */
+static inline void lane_wake_guest(struct lane_shared *lane)
+{
+    futex_wake_all(&lane->replied);
 }
 
 /* Guest: has answer number `count` come? */
@@ -117,7 +131,7 @@ static inline bool lane_answered(struct lane_shared *lane, uint32_t count)
     return atomic_load_explicit(&lane->replied, memory_order_acquire) == count;
 }
 
-/* Guest: sleeps until answer number `count` has come, or timeout_ns. */
+/* Guest, on the worker's kernel: sleeps until answer number `count` has come, or timeout_ns. */
 static inline void lane_await(struct lane_shared *lane, uint32_t count, uint64_t timeout_ns)
 {
     atomic_store_explicit(&lane->guest_asleep, 1, memory_order_seq_cst);

@@ -330,6 +330,7 @@ struct request_host_alloc {
 struct reply_host_alloc {
     uint64_t address;
     uint64_t segment_bytes; /* of the descriptor: bytes rounded up to pages */
+    uint64_t window_offset; /* where it lies, in a window, from which no descriptors are passed */
 };
 struct request_host_free {
     uint64_t address;

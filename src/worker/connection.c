@@ -19,6 +19,7 @@
 #include "worker/gate.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
+#include "worker/shared_memory.h"
 #include "worker/vm.h"
 
 #define GREETINGS  16 /* a guest that proposes address ranges without end is not one of ours */
@@ -26,6 +27,9 @@
 
 /* How long the last word to a guest that takes nothing may delay the end. */
 #define LAST_WORD_MS 200
+
+/* What a guest's first thread takes of a window: a process that finds less is better off without. */
+#define FIRST_NEEDS_BYTES (LANE_SEGMENT_BYTES + STAGING_BYTES + PROCESS_PAGE_BYTES + 4 * WINDOW_BLOCK_BYTES)
 
 static struct {
     int fd;
@@ -50,19 +54,27 @@ void connection_refuse(int fd, uint32_t status, const char *text)
     send_welcome(fd, status, 0, text);
 }
 
-/* Makes the process page and passes it. */
-static bool share_process_page(int fd)
+/* Tells the guest where a piece of shared memory is to be had. */
+static bool pass(int fd, struct frame_header header, const struct shared_memory *memory)
 {
-    int page = segment_create_fd("vgpu-process", 4096);
-    if (page < 0)
+    if (!shared_memory_in_window())
+        return frame_write_descriptor(fd, &header, memory->fd) == 0;
+    header.value = (uint32_t)(memory->offset / WINDOW_BLOCK_BYTES);
+    return frame_write(fd, &header, NULL, 0) == 0;
+}
+
+static bool make_process_page(struct shared_memory *page)
+{
+    if (!shared_memory_make("vgpu-process", PROCESS_PAGE_BYTES, page))
         return false;
-    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
-    struct frame_header header = {.type = FRAME_SEGMENT, .value = 4096};
-    bool done = memory != MAP_FAILED && frame_write_descriptor(fd, &header, page) == 0;
-    close(page);
-    if (done)
-        connection.process = memory;
-    return done;
+    void *mapped = mmap(NULL, page->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, page->fd, (off_t)page->offset);
+    if (mapped == MAP_FAILED) {
+        shared_memory_passed(page);
+        shared_memory_free(page);
+        return false;
+    }
+    connection.process = mapped;
+    return true;
 }
 
 /* The peer is on this kernel: descriptors can be passed. */
@@ -79,36 +91,80 @@ static void limit_waiting(int fd, int option, time_t seconds, long milliseconds)
     setsockopt(fd, SOL_SOCKET, option, &limit, sizeof limit);
 }
 
+/* Whether memory can be shared with the guest, and how: enum handshake_flags. -1: it has gone. */
+static int agree_on_memory(int fd, const struct guest_hello *hello)
+{
+    uint8_t key[WINDOW_KEY_BYTES];
+    if ((hello->flags & HANDSHAKE_SHARED_MEMORY) != 0 && is_local(fd))
+        return HANDSHAKE_SHARED_MEMORY;
+    if ((hello->flags & HANDSHAKE_WINDOW) == 0)
+        return 0;
+    if (frame_read(fd, key, sizeof key) != 0)
+        return -1;
+    return shared_memory_use_window(key) ? HANDSHAKE_SHARED_MEMORY | HANDSHAKE_WINDOW : 0;
+}
+
+static const char *memory_in_words(int flags)
+{
+    if (flags & HANDSHAKE_WINDOW)
+        return "shared memory, in a window";
+    return flags & HANDSHAKE_SHARED_MEMORY ? "shared memory" : "stream";
+}
+
+/* One of ours speaks our language. */
+static bool check_hello(int fd, struct guest_hello *hello)
+{
+    if (hello->magic != HANDSHAKE_MAGIC) {
+        log_warning("the other side of the guest connection does not speak the protocol");
+        return false;
+    }
+    if (hello->version != HANDSHAKE_VERSION) {
+        connection_refuse(fd, HANDSHAKE_VERSION_MISMATCH,
+                          "the guest library and the host's vgpu are of different versions: install the same "
+                          "one on both");
+        return false;
+    }
+    hello->program[sizeof hello->program - 1] = '\0';
+    for (char *at = hello->program; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    return true;
+}
+
+/* The guest is ours to serve. */
+static bool welcome(int fd, const struct guest_hello *hello, int flags)
+{
+    struct shared_memory page = {.fd = -1};
+    bool has_page = flags != 0 &&
+                    (!(flags & HANDSHAKE_WINDOW) || shared_memory_window_has(FIRST_NEEDS_BYTES)) &&
+                    make_process_page(&page);
+    if (!has_page && (flags & HANDSHAKE_WINDOW)) {
+        log_warning("the VM's window has no room for another process: it is served over its connection");
+        shared_memory_leave_window();
+        flags = 0;
+    }
+    connection.fd = fd;
+    connection.shares_memory = flags != 0;
+    gate_note_guest(hello->pid);
+    log_info("guest process %u (%s), %s", hello->pid, hello->program, memory_in_words(flags));
+    const struct frame_header header = {.type = FRAME_SEGMENT, .value = 1};
+    bool done = has_page == connection.shares_memory && send_welcome(fd, HANDSHAKE_OK, (uint32_t)flags, "") &&
+                (!has_page || pass(fd, header, &page));
+    shared_memory_passed(&page);
+    return done;
+}
+
 static bool greet(int fd)
 {
     struct guest_hello hello;
     for (int i = 0; i < GREETINGS; i++) {
-        if (frame_read(fd, &hello, sizeof hello) != 0)
+        if (frame_read(fd, &hello, sizeof hello) != 0 || !check_hello(fd, &hello))
             return false;
-        if (hello.magic != HANDSHAKE_MAGIC) {
-            log_warning("the other side of the guest connection does not speak the protocol");
+        int flags = agree_on_memory(fd, &hello);
+        if (flags < 0)
             return false;
-        }
-        if (hello.version != HANDSHAKE_VERSION) {
-            connection_refuse(fd, HANDSHAKE_VERSION_MISMATCH,
-                              "the guest library and the host's vgpu are of different versions: install the "
-                              "same one on both");
-            return false;
-        }
-        hello.program[sizeof hello.program - 1] = '\0';
-        for (char *at = hello.program; *at != '\0'; at++)
-            if (*at < ' ' || *at > '~')
-                *at = '?';
-        connection.shares_memory = (hello.flags & HANDSHAKE_SHARED_MEMORY) != 0 && is_local(fd);
-        if (!connection.shares_memory || arena_claim(hello.arena_base, hello.arena_bytes)) {
-            connection.fd = fd;
-            gate_note_guest(hello.pid);
-            log_info("guest process %u (%s), %s", hello.pid, hello.program,
-                     connection.shares_memory ? "shared memory" : "stream");
-            return send_welcome(fd, HANDSHAKE_OK, connection.shares_memory ? HANDSHAKE_SHARED_MEMORY : 0,
-                                "") &&
-                   (!connection.shares_memory || share_process_page(fd));
-        }
+        if (flags == 0 || arena_claim(hello.arena_base, hello.arena_bytes))
+            return welcome(fd, &hello, flags);
         if (!send_welcome(fd, HANDSHAKE_RETRY, 0, "that address range is taken: propose another"))
             return false;
     }
@@ -125,13 +181,20 @@ bool connection_greet(int fd)
     return greeted;
 }
 
-static bool send_frame(const struct frame_header *header, const void *body, int passed_fd)
+static bool send_frame(const struct frame_header *header, const void *body)
 {
     pthread_mutex_lock(&connection.sending);
-    int result = passed_fd >= 0 ? frame_write_descriptor(connection.fd, header, passed_fd)
-                                : frame_write(connection.fd, header, body, header->bytes);
+    int result = frame_write(connection.fd, header, body, header->bytes);
     pthread_mutex_unlock(&connection.sending);
     return result == 0;
+}
+
+static bool send_shared_memory(const struct frame_header *header, const struct shared_memory *memory)
+{
+    pthread_mutex_lock(&connection.sending);
+    bool sent = pass(connection.fd, *header, memory);
+    pthread_mutex_unlock(&connection.sending);
+    return sent;
 }
 
 /* Over a stream: says why, to a guest that may have stopped listening, while another lane may be trying to
@@ -173,22 +236,28 @@ void connection_end_with(CUresult result, const char *text)
 void connection_reply(uint32_t lane, const void *reply, uint32_t bytes)
 {
     struct frame_header header = {.type = FRAME_REPLY, .lane = lane, .bytes = bytes};
-    send_frame(&header, reply, -1);
+    send_frame(&header, reply);
 }
 
 void connection_error(uint32_t lane, CUresult result)
 {
     struct frame_header header = {.type = FRAME_ERROR, .lane = lane, .value = (uint32_t)result};
-    send_frame(&header, NULL, -1);
+    send_frame(&header, NULL);
 }
 
-void connection_pass(int fd, uint64_t bytes)
+void connection_wake(uint32_t lane)
 {
-    struct frame_header header = {.type = FRAME_SEGMENT, .value = (uint32_t)(bytes >> 12)};
-    /* Without it the guest would wait for ever. */
-    if (!send_frame(&header, NULL, fd))
+    struct frame_header header = {.type = FRAME_WAKE, .lane = lane};
+    send_frame(&header, NULL);
+}
+
+void connection_pass(struct shared_memory *memory)
+{
+    struct frame_header header = {.type = FRAME_SEGMENT, .value = (uint32_t)(memory->bytes >> 12)};
+    /* Without it the guest would wait for ever. In a window the answer says where it lies. */
+    if (!shared_memory_in_window() && !send_shared_memory(&header, memory))
         connection_end("the host could not pass shared memory to the program");
-    close(fd);
+    shared_memory_passed(memory);
 }
 
 bool connection_shares_memory(void)
@@ -217,28 +286,40 @@ static uint32_t free_number(void)
     return number;
 }
 
+static enum lane_kind lane_kind(void)
+{
+    if (!connection.shares_memory)
+        return LANE_STREAM;
+    return shared_memory_in_window() ? LANE_WINDOW : LANE_SHARED;
+}
+
+static const char *why_no_lane(bool refused)
+{
+    if (refused)
+        return "the program has more threads with CUDA calls than the host serves";
+    if (shared_memory_in_window())
+        return "the virtual machine's window has no room for another thread of this program";
+    return "the host has no memory for another thread of this program";
+}
+
 static bool open_lane(uint32_t id)
 {
     pthread_mutex_lock(&connection.lanes_lock);
     bool refused = connection.lane_count >= FRAME_MAX_LANES || find_lane(id) != NULL;
-    int fd = -1;
-    struct lane *lane = refused ? NULL : lane_create(id, free_number(), !connection.shares_memory, &fd);
+    struct shared_memory memory;
+    struct lane *lane = refused ? NULL : lane_create(id, free_number(), lane_kind(), &memory);
     if (lane != NULL) {
         lane->next = connection.lanes;
         connection.lanes = lane;
         connection.lane_count++;
     }
     pthread_mutex_unlock(&connection.lanes_lock);
-    if (lane == NULL) {
-        connection_end(refused ? "the program has more threads with CUDA calls than the host serves"
-                               : "the host has no memory for another thread of this program");
-    }
-    if (fd < 0)
-        return true;
+    if (lane == NULL)
+        connection_end(why_no_lane(refused));
     struct frame_header header = {.type = FRAME_LANE_OPEN, .lane = id};
-    bool sent = send_frame(&header, NULL, fd);
-    close(fd);
-    return sent;
+    bool done = !connection.shares_memory || send_shared_memory(&header, &memory);
+    shared_memory_passed(&memory);
+    return done;
 }
 
 void connection_forget_lane(struct lane *lane)
@@ -251,6 +332,16 @@ void connection_forget_lane(struct lane *lane)
             break;
         }
     }
+    pthread_mutex_unlock(&connection.lanes_lock);
+}
+
+/* In a window: the guest has put something into the lane of a sleeper. */
+static void wake_lane(uint32_t id)
+{
+    pthread_mutex_lock(&connection.lanes_lock);
+    struct lane *lane = find_lane(id);
+    if (lane != NULL)
+        lane_ring(lane->shared);
     pthread_mutex_unlock(&connection.lanes_lock);
 }
 
@@ -309,6 +400,10 @@ void connection_serve(void)
         case FRAME_LANE_CLOSE:
             good = frame.bytes == 0;
             close_lane(frame.lane);
+            break;
+        case FRAME_WAKE:
+            good = frame.bytes == 0 && shared_memory_in_window();
+            wake_lane(frame.lane);
             break;
         case FRAME_RECORD:
             good = !connection.shares_memory && take_record(reader, &frame, buffer);

@@ -8,6 +8,7 @@
 #include "cuda/cuda_types.h"
 
 struct lane;
+struct shared_memory;
 
 /* Greets the guest. False when it is not one of ours, or has gone. */
 bool connection_greet(int fd);
@@ -27,8 +28,11 @@ __attribute__((noreturn)) void connection_end_with(CUresult result, const char *
 void connection_reply(uint32_t lane, const void *reply, uint32_t bytes);
 void connection_error(uint32_t lane, CUresult result);
 
-/* Passes a segment whose answer has just been given (shared memory). Takes fd. */
-void connection_pass(int fd, uint64_t bytes);
+/* Lane threads, in a window: the guest sleeps at this lane. */
+void connection_wake(uint32_t lane);
+
+/* Passes a segment whose answer has just been given (shared memory). */
+void connection_pass(struct shared_memory *memory);
 
 /* The lane's thread ends. */
 void connection_forget_lane(struct lane *lane);
@@ -36,7 +40,7 @@ void connection_forget_lane(struct lane *lane);
 /* The guest has closed its side, or is dead, whatever of it is still to be read. */
 bool connection_is_gone(void);
 
-/* Memory is shared with this guest. */
+/* Memory is shared with this guest, through descriptors or a window. */
 bool connection_shares_memory(void);
 
 #endif

@@ -20,7 +20,6 @@
 #include "worker/handle_map.h"
 #include "worker/held_memory.h"
 #include "worker/payload.h"
-#include "worker/segment.h"
 #include "worker/staging.h"
 #include "worker/turn.h"
 #include "worker/vm.h"
@@ -180,20 +179,23 @@ static void answer(struct lane *lane, CUresult result, const struct call *call, 
     struct reply_header header = {.result = (int32_t)result,
                                   .size = call->reply_bytes | (device_text_waits() ? REPLY_TEXT_WAITS : 0)};
     memcpy(buffer, &header, sizeof header);
-    if (lane->stream && lane->stream_error != CUDA_SUCCESS) {
-        connection_error(lane->id, lane->stream_error);
+    if (lane->kind == LANE_STREAM) {
+        if (lane->stream_error != CUDA_SUCCESS)
+            connection_error(lane->id, lane->stream_error);
         lane->stream_error = CUDA_SUCCESS;
-    }
-    if (lane->stream)
         connection_reply(lane->id, buffer, (uint32_t)sizeof header + call->reply_bytes);
-    else
-        lane_answer(lane->shared, ++lane->answers);
+    } else if (lane_answer(lane->shared, ++lane->answers)) {
+        if (lane->kind == LANE_WINDOW)
+            connection_wake(lane->id);
+        else
+            lane_wake_guest(lane->shared);
+    }
 }
 
 static void note_error(struct lane *lane, CUresult result)
 {
     uint32_t none = 0;
-    if (lane->stream)
+    if (lane->kind == LANE_STREAM)
         lane->stream_error = lane->stream_error == CUDA_SUCCESS ? result : lane->stream_error;
     else
         atomic_compare_exchange_strong(&lane->shared->forgotten_error, &none, (uint32_t)result);
@@ -201,7 +203,7 @@ static void note_error(struct lane *lane, CUresult result)
 
 static void serve_record(struct lane *lane, const struct record_header *record)
 {
-    uint8_t *buffer = lane->stream ? lane->stream_reply : lane->shared->reply;
+    uint8_t *buffer = lane->kind == LANE_STREAM ? lane->stream_reply : lane->shared->reply;
     struct call call = {.lane = lane,
                         .reply = buffer + sizeof(struct reply_header),
                         .reply_room = REPLY_MAX_BYTES - sizeof(struct reply_header)};
@@ -220,7 +222,8 @@ static void serve_record(struct lane *lane, const struct record_header *record)
 
 static void destroy(struct lane *lane)
 {
-    munmap(lane->shared, LANE_SEGMENT_BYTES);
+    munmap(lane->shared, lane->memory.bytes);
+    shared_memory_free(&lane->memory);
     free(lane->record);
     free(lane->stream_reply);
     payload_drop(lane);
@@ -253,28 +256,35 @@ static void *lane_main(void *argument)
     return NULL;
 }
 
-static struct lane *allocate(uint32_t id, uint32_t number, bool stream, int *fd)
+static bool map_shared(struct lane *lane)
+{
+    const uint64_t page = 4096;
+    struct shared_memory *memory = &lane->memory;
+    if (!shared_memory_make("vgpu-lane", (LANE_SEGMENT_BYTES + page - 1) & ~(page - 1), memory))
+        return false;
+    void *mapped =
+        mmap(NULL, memory->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory->fd, (off_t)memory->offset);
+    if (mapped != MAP_FAILED) {
+        lane->shared = mapped;
+        return true;
+    }
+    shared_memory_passed(memory);
+    shared_memory_free(memory);
+    return false;
+}
+
+static struct lane *allocate(uint32_t id, uint32_t number, enum lane_kind kind)
 {
     struct lane *lane = calloc(1, sizeof *lane);
     if (lane == NULL)
         return NULL;
     lane->id = id;
     lane->number = number;
-    lane->stream = stream;
+    lane->kind = kind;
     lane->record = malloc(RECORD_MAX_BYTES);
-    lane->stream_reply = stream ? malloc(REPLY_MAX_BYTES) : NULL;
-    const uint64_t page = 4096;
-    uint64_t bytes = (LANE_SEGMENT_BYTES + page - 1) & ~(page - 1);
-    *fd = segment_create_fd("vgpu-lane", bytes);
-    void *memory = *fd < 0 ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-    if (memory != MAP_FAILED && lane->record != NULL && (!stream || lane->stream_reply != NULL)) {
-        lane->shared = memory;
+    lane->stream_reply = kind == LANE_STREAM ? malloc(REPLY_MAX_BYTES) : NULL;
+    if (lane->record != NULL && (kind != LANE_STREAM || lane->stream_reply != NULL) && map_shared(lane))
         return lane;
-    }
-    if (memory != MAP_FAILED)
-        munmap(memory, bytes);
-    if (*fd >= 0)
-        close(*fd);
     free(lane->record);
     free(lane->stream_reply);
     free(lane);
@@ -282,15 +292,12 @@ static struct lane *allocate(uint32_t id, uint32_t number, bool stream, int *fd)
     return NULL;
 }
 
-struct lane *lane_create(uint32_t id, uint32_t number, bool stream, int *fd)
+struct lane *lane_create(uint32_t id, uint32_t number, enum lane_kind kind, struct shared_memory *memory)
 {
-    struct lane *lane = allocate(id, number, stream, fd);
+    struct lane *lane = allocate(id, number, kind);
     if (lane == NULL)
         return NULL;
-    if (stream) {
-        close(*fd);
-        *fd = -1;
-    }
+    *memory = lane->memory; /* the thread may free the lane at any time */
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -298,8 +305,7 @@ struct lane *lane_create(uint32_t id, uint32_t number, bool stream, int *fd)
     pthread_attr_destroy(&attributes);
     if (problem == 0)
         return lane;
-    if (*fd >= 0)
-        close(*fd);
+    shared_memory_passed(memory);
     destroy(lane);
     errno = problem;
     return NULL;
@@ -308,8 +314,7 @@ struct lane *lane_create(uint32_t id, uint32_t number, bool stream, int *fd)
 void lane_end(struct lane *lane)
 {
     atomic_store_explicit(&lane->closing, true, memory_order_release);
-    atomic_fetch_add(&lane->shared->doorbell, 1); /* lane_sleep() pairs with it */
-    futex_wake_all(&lane->shared->doorbell);
+    lane_ring(lane->shared); /* lane_sleep() pairs with it */
     callback_wake();
 }
 
@@ -329,6 +334,7 @@ bool lane_put(struct lane *lane, const struct record_header *header, const uint8
         ring_pad(lane->shared, lane->head, padding);
     memcpy(lane->shared->ring + place % LANE_RING_BYTES, record, header->bytes);
     lane->head = place + header->bytes;
-    lane_publish(lane->shared, lane->head);
+    if (lane_publish(lane->shared, lane->head))
+        lane_ring(lane->shared);
     return true;
 }

@@ -9,13 +9,21 @@
 #include "cuda/cuda_types.h"
 #include "wire/lane.h"
 #include "worker/gate.h"
+#include "worker/shared_memory.h"
+
+enum lane_kind {
+    LANE_SHARED, /* in memory that the guest has mapped too */
+    LANE_WINDOW, /* likewise, but the guest is on another kernel: sleepers are woken over the connection */
+    LANE_STREAM, /* calls and answers go through the connection */
+};
 
 struct lane {
     uint32_t id;
-    uint32_t number;            /* below FRAME_MAX_LANES, no other lane's */
-    struct lane_shared *shared; /* with the guest, or with the reader thread alone (stream) */
-    bool stream;                /* answers go through the connection */
-    _Atomic bool closing;       /* the guest's thread has ended: finish what is there, then end */
+    uint32_t number; /* below FRAME_MAX_LANES, no other lane's */
+    enum lane_kind kind;
+    struct lane_shared *shared;  /* with the guest, or with the reader thread alone (stream) */
+    struct shared_memory memory; /* that it lies in */
+    _Atomic bool closing;        /* the guest's thread has ended: finish what is there, then end */
     struct gate_pass pass;
     pthread_t thread;
 
@@ -46,9 +54,9 @@ struct lane {
     struct lane *next; /* in the connection's list */
 };
 
-/* Makes the lane and starts its thread. *fd is the segment to pass to the guest, the caller's to close, and
- * -1 for a stream. NULL with errno set. */
-struct lane *lane_create(uint32_t id, uint32_t number, bool stream, int *fd);
+/* Makes the lane and starts its thread. *memory is what to pass to the guest, unless it is a stream's, and
+ * then shared_memory_passed(). NULL with errno set. */
+struct lane *lane_create(uint32_t id, uint32_t number, enum lane_kind kind, struct shared_memory *memory);
 
 /* The guest's thread is gone: the lane's thread ends after what was sent, and frees the lane. */
 void lane_end(struct lane *lane);

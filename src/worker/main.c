@@ -33,6 +33,7 @@
 #include "worker/lane.h"
 #include "worker/meeting.h"
 #include "worker/serve.h"
+#include "worker/shared_memory.h"
 #include "worker/vm.h"
 #include "worker/warm_context.h"
 
@@ -150,7 +151,7 @@ static int await_guest(char *vm_argument)
     int fds[CONTROL_FDS_MAX];
     size_t fd_count;
     if (control_receive_fds(WORKER_FD_CONTROL, &message, fds, &fd_count) != 1 ||
-        message.type != CONTROL_SERVE || fd_count != SERVE_FDS)
+        message.type != CONTROL_SERVE || (fd_count != SERVE_FDS && fd_count != SERVE_FDS_WINDOW))
         _exit(0); /* the daemon has gone, or has no use for this worker any more */
     message.text[sizeof message.text - 1] = '\0';
     size_t room = strlen(vm_argument);
@@ -159,6 +160,9 @@ static int await_guest(char *vm_argument)
     if (dup3(fds[SERVE_FD_GUEST], WORKER_FD_GUEST, O_CLOEXEC) < 0)
         give_up("the host cannot take another guest process");
     close(fds[SERVE_FD_GUEST]);
+    if (fd_count == SERVE_FDS_WINDOW &&
+        !shared_memory_bind_window(fds[SERVE_FD_WINDOW], fds[SERVE_FD_WINDOW_TABLE], (uint32_t)message.value))
+        give_up("the VM's window cannot be opened on the host");
     tell_daemon(CONTROL_TAKEN, "");
     return fds[SERVE_FD_VM];
 }

@@ -1,17 +1,15 @@
 #include "worker/segment.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/reservation.h"
 #include "driver_api.h"
 #include "wire/own_calls.h"
 #include "worker/host_memory.h"
+#include "worker/shared_memory.h"
 
 #define PAGE_BYTES        4096ull
 #define SEGMENT_MAX_BYTES (1ull << 39)
@@ -22,7 +20,8 @@
 #define ADDRESS_END   (1ull << 47)
 
 struct segment {
-    uint64_t address, bytes;
+    uint64_t address;
+    struct shared_memory memory;
 };
 
 /* Sorted by address. */
@@ -35,20 +34,6 @@ static struct {
     struct segment *items;
     size_t count, room;
 } segments = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-int segment_create_fd(const char *name, uint64_t bytes)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return -1;
-    if (ftruncate(fd, (off_t)bytes) == 0 &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-        return fd;
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
 
 static bool range_good(uint64_t address, uint64_t bytes)
 {
@@ -103,13 +88,13 @@ static uint64_t find_hole(uint64_t bytes)
             continue;
         if (held->address >= at && held->address - at >= bytes)
             return at;
-        at = aligned_for(held->address + held->bytes, bytes);
+        at = aligned_for(held->address + held->memory.bytes, bytes);
     }
     return at < end && end - at >= bytes ? at : 0;
 }
 
 /* Keeps the place for a segment in the list. Under the lock. */
-static bool note(uint64_t address, uint64_t bytes)
+static bool note(uint64_t address, const struct shared_memory *memory)
 {
     if (segments.count == segments.room) {
         size_t room = segments.room ? segments.room * 2 : 64;
@@ -121,18 +106,18 @@ static bool note(uint64_t address, uint64_t bytes)
     }
     size_t at = first_beyond(address);
     memmove(&segments.items[at + 1], &segments.items[at], (segments.count - at) * sizeof *segments.items);
-    segments.items[at] = (struct segment){address, bytes};
+    segments.items[at] = (struct segment){address, *memory};
     segments.count++;
     return true;
 }
 
 /* Under the lock. */
-static bool forget(uint64_t address, uint64_t *bytes)
+static bool forget(uint64_t address, struct shared_memory *memory)
 {
     size_t at = first_beyond(address);
     if (at == 0 || segments.items[at - 1].address != address)
         return false;
-    *bytes = segments.items[at - 1].bytes;
+    *memory = segments.items[at - 1].memory;
     memmove(&segments.items[at - 1], &segments.items[at], (segments.count - at) * sizeof *segments.items);
     segments.count--;
     return true;
@@ -147,26 +132,27 @@ static void unmap(uint64_t address, uint64_t bytes)
 static bool take_place(uint64_t address, uint64_t bytes)
 {
     size_t at = first_beyond(address);
-    if (at > 0 && address - segments.items[at - 1].address < segments.items[at - 1].bytes)
+    if (at > 0 && address - segments.items[at - 1].address < segments.items[at - 1].memory.bytes)
         return false;
     if (at < segments.count && segments.items[at].address - address < bytes)
         return false;
     return reservations_take(&segments.places, address, bytes);
 }
 
-/* Maps fd where the guest has it, or where it will have it, and notes it. */
-static CUresult place(int fd, uint64_t *address, uint64_t bytes)
+/* Maps the memory where the guest has it, or where it will have it, and notes it. */
+static CUresult place(const struct shared_memory *memory, uint64_t *address)
 {
     CUresult result = CUDA_SUCCESS;
+    uint64_t bytes = memory->bytes;
     bool chosen = *address != 0;
     pthread_mutex_lock(&segments.lock);
     uint64_t at = chosen ? *address : find_hole(bytes);
     if (at == 0 || (chosen && !take_place(at, bytes))) {
         result = chosen ? CUDA_ERROR_ALREADY_MAPPED : CUDA_ERROR_OUT_OF_MEMORY;
-    } else if (mmap((void *)(uintptr_t)at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-               MAP_FAILED) {
+    } else if (mmap((void *)(uintptr_t)at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory->fd,
+                    (off_t)memory->offset) == MAP_FAILED) {
         result = CUDA_ERROR_OUT_OF_MEMORY;
-    } else if (!note(at, bytes)) {
+    } else if (!note(at, memory)) {
         unmap(at, bytes);
         result = CUDA_ERROR_OUT_OF_MEMORY;
     } else if (bytes >= HUGE_PAGE_BYTES) {
@@ -177,31 +163,38 @@ static CUresult place(int fd, uint64_t *address, uint64_t bytes)
     return result;
 }
 
-CUresult segment_make(uint64_t *address, uint64_t *bytes, unsigned register_flags, int *fd)
+/* Takes back what place() has done. */
+static bool displace(uint64_t address, struct shared_memory *memory)
 {
-    if (*bytes == 0 || *bytes > SEGMENT_MAX_BYTES || *address % PAGE_BYTES != 0 ||
-        (*address != 0 && (in_arena(*address) || !range_good(*address, *bytes))))
+    pthread_mutex_lock(&segments.lock);
+    bool found = forget(address, memory);
+    if (found)
+        unmap(address, memory->bytes);
+    pthread_mutex_unlock(&segments.lock);
+    return found;
+}
+
+CUresult segment_make(uint64_t *address, uint64_t bytes, unsigned register_flags,
+                      struct shared_memory *memory)
+{
+    if (bytes == 0 || bytes > SEGMENT_MAX_BYTES || *address % PAGE_BYTES != 0 ||
+        (*address != 0 && (in_arena(*address) || !range_good(*address, bytes))))
         return CUDA_ERROR_INVALID_VALUE;
-    if (!host_memory_spares(*bytes))
+    if (!host_memory_spares(bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *bytes = (*bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-    *fd = segment_create_fd(SEGMENT_NAME, *bytes);
-    if (*fd < 0)
+    bytes = (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    if (!shared_memory_make(SEGMENT_NAME, bytes, memory))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult result = place(*fd, address, *bytes);
+    CUresult result = place(memory, address);
     if (result == CUDA_SUCCESS) {
-        result = driver.cuMemHostRegister_v2((void *)(uintptr_t)*address, *bytes, register_flags);
-        if (result != CUDA_SUCCESS) {
-            uint64_t noted;
-            pthread_mutex_lock(&segments.lock);
-            if (forget(*address, &noted))
-                unmap(*address, noted);
-            pthread_mutex_unlock(&segments.lock);
-        }
+        result = driver.cuMemHostRegister_v2((void *)(uintptr_t)*address, bytes, register_flags);
+        struct shared_memory same;
+        if (result != CUDA_SUCCESS)
+            displace(*address, &same);
     }
     if (result != CUDA_SUCCESS) {
-        close(*fd);
-        *fd = -1;
+        shared_memory_passed(memory);
+        shared_memory_free(memory);
     }
     return result;
 }
@@ -217,11 +210,9 @@ CUresult segment_drop(uint64_t address)
     CUresult result = driver.cuMemHostUnregister((void *)(uintptr_t)address);
     if (result != CUDA_SUCCESS)
         return result;
-    uint64_t bytes;
-    pthread_mutex_lock(&segments.lock);
-    if (forget(address, &bytes))
-        unmap(address, bytes);
-    pthread_mutex_unlock(&segments.lock);
+    struct shared_memory memory;
+    if (displace(address, &memory))
+        shared_memory_free(&memory);
     return CUDA_SUCCESS;
 }
 
@@ -233,7 +224,7 @@ uint64_t segment_part(uint64_t address, uint64_t bytes)
     if (at > 0) {
         const struct segment *segment = &segments.items[at - 1];
         uint64_t into = address - segment->address;
-        uint64_t left = into < segment->bytes ? segment->bytes - into : 0;
+        uint64_t left = into < segment->memory.bytes ? segment->memory.bytes - into : 0;
         part = bytes < left ? bytes : left;
     }
     pthread_mutex_unlock(&segments.lock);

@@ -1,5 +1,5 @@
-/* Memory that guest and worker share: made here, sealed so that the guest cannot shrink it under the worker's
- * feet, mapped at one address in both, and registered with the driver. Any thread. */
+/* Memory that guest and worker share, mapped at one address in both, and registered with the driver. Any
+ * thread. */
 #ifndef VGPU_WORKER_SEGMENT_H
 #define VGPU_WORKER_SEGMENT_H
 
@@ -9,8 +9,7 @@
 
 #include "cuda/cuda_types.h"
 
-/* A sealed memfd of `bytes` (whole pages). -1 with errno set. */
-int segment_create_fd(const char *name, uint64_t bytes);
+struct shared_memory;
 
 /* Takes the address range that the guest keeps free for memory at one address in both. False when something
  * of this process lies there. */
@@ -18,8 +17,9 @@ bool arena_claim(uint64_t base, uint64_t bytes);
 
 /* Makes a segment of at least `bytes`, registered for copies and kernels. address 0: anywhere in the arena;
  * else there, outside the arena (CUDA_ERROR_ALREADY_MAPPED when that is taken). Needs a current context. On
- * success *fd is the caller's to pass on and close. */
-CUresult segment_make(uint64_t *address, uint64_t *bytes, unsigned register_flags, int *fd);
+ * success *memory is what to tell the guest of, and then shared_memory_passed(). */
+CUresult segment_make(uint64_t *address, uint64_t bytes, unsigned register_flags,
+                      struct shared_memory *memory);
 
 /* Unregisters, unmaps and forgets the segment that starts at address. */
 CUresult segment_drop(uint64_t address);

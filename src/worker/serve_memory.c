@@ -10,6 +10,7 @@
 #include "worker/held_memory.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
+#include "worker/shared_memory.h"
 #include "worker/staging.h"
 #include "worker/vm.h"
 
@@ -90,18 +91,20 @@ CUresult serve_cuMemGetInfo_v2(struct call *call)
     return CUDA_SUCCESS;
 }
 
-/* Makes a segment and answers with it; its descriptor follows on the connection. */
+/* Makes a segment and answers with it; its descriptor, if it has one of its own, follows on the connection.
+ */
 static CUresult share(struct call *call, uint64_t address, uint64_t bytes, unsigned flags, uint64_t *made)
 {
     if (!connection_shares_memory())
         return CUDA_ERROR_NOT_SUPPORTED;
-    int fd;
-    CUresult result = segment_make(&address, &bytes, flags, &fd);
+    struct shared_memory memory;
+    CUresult result = segment_make(&address, bytes, flags, &memory);
     if (result != CUDA_SUCCESS)
         return result;
-    struct reply_host_alloc reply = {.address = address, .segment_bytes = bytes};
+    struct reply_host_alloc reply = {
+        .address = address, .segment_bytes = memory.bytes, .window_offset = memory.offset};
     call_reply_append(call, &reply, sizeof reply);
-    connection_pass(fd, bytes);
+    connection_pass(&memory);
     *made = address;
     return CUDA_SUCCESS;
 }

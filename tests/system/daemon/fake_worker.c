@@ -267,7 +267,7 @@ static void await_guest(char *vm_argument)
     int fds[CONTROL_FDS_MAX];
     size_t fd_count;
     if (control_receive_fds(WORKER_FD_CONTROL, &message, fds, &fd_count) != 1 ||
-        message.type != CONTROL_SERVE || fd_count != SERVE_FDS)
+        message.type != CONTROL_SERVE || fd_count < SERVE_FDS)
         _exit(0);
     memset(vm_argument, 0, strlen(vm_argument));
     strcpy(vm_argument, message.text);

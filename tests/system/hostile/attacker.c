@@ -181,7 +181,8 @@ bool send_record(struct attack_lane *lane, const struct record_header *header, c
     if (bytes > 0)
         memcpy(lane->shared->ring + place % LANE_RING_BYTES + sizeof *header, body, bytes);
     lane->head = place + header->bytes;
-    lane_publish(lane->shared, lane->head);
+    if (lane_publish(lane->shared, lane->head))
+        lane_ring(lane->shared);
     return true;
 }
 

@@ -1,5 +1,7 @@
 #include "attacks.h"
 
+#include "wire/window.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -103,6 +105,38 @@ static void send_descriptors(struct attacker *attacker)
 static void unknown_frame(struct attacker *attacker)
 {
     send_frame_of(attacker, 77, 0, 0);
+}
+
+/* Wakes belong to windows. */
+static void wake_without_a_window(struct attacker *attacker)
+{
+    MUST(lane_start(attacker) != NULL);
+    send_frame_of(attacker, FRAME_WAKE, 0, 0);
+}
+
+/* A window that is not its VM's: served all the same, over the connection. */
+static void key_of_no_window(struct attacker *attacker)
+{
+    struct guest_hello hello = {
+        .magic = HANDSHAKE_MAGIC, .version = HANDSHAKE_VERSION, .flags = HANDSHAKE_WINDOW, .arena_base = 1};
+    struct server_welcome welcome;
+    uint8_t key[WINDOW_KEY_BYTES] = {0};
+    MUST(attacker_connect(attacker));
+    MUST(send_bytes(attacker, &hello, sizeof hello) && send_bytes(attacker, key, sizeof key));
+    MUST(frame_read(attacker->fd, &welcome, sizeof welcome) == 0);
+    MUST(welcome.status == HANDSHAKE_OK && welcome.flags == 0);
+    MUST(lane_start(attacker) != NULL);
+}
+
+static void half_a_key(struct attacker *attacker)
+{
+    struct guest_hello hello = {
+        .magic = HANDSHAKE_MAGIC, .version = HANDSHAKE_VERSION, .flags = HANDSHAKE_WINDOW};
+    uint8_t key[WINDOW_KEY_BYTES / 2] = {0};
+    MUST(attacker_connect(attacker));
+    MUST(send_bytes(attacker, &hello, sizeof hello) && send_bytes(attacker, key, sizeof key));
+    shutdown(attacker->fd, SHUT_WR);
+    MUST(attacker_awaits_end(attacker));
 }
 
 static void record_where_memory_is_shared(struct attacker *attacker)
@@ -210,7 +244,8 @@ static void publish_nonsense(struct attacker *attacker, uint32_t bytes, uint16_t
     MUST(lane != NULL);
     struct record_header *record = (struct record_header *)lane->shared->ring;
     *record = (struct record_header){.bytes = bytes, .call = number, .body_bytes = UINT32_MAX};
-    lane_publish(lane->shared, head);
+    if (lane_publish(lane->shared, head))
+        lane_ring(lane->shared);
 }
 
 static void record_of_no_bytes(struct attacker *attacker)
@@ -327,6 +362,9 @@ const struct attack connection_attacks[] = {
     {.name = "garbage_greeting", .outcome = ENDS, .make = garbage_greeting, .raw = true},
     {.name = "half_greeting", .outcome = ENDS, .make = half_greeting, .raw = true},
     {.name = "bad_arenas", .outcome = ANSWERS, .make = bad_arenas, .raw = true},
+    {.name = "key_of_no_window", .outcome = ANSWERS, .make = key_of_no_window, .raw = true},
+    {.name = "half_a_key", .outcome = ENDS, .make = half_a_key, .raw = true},
+    {.name = "wake_without_a_window", .outcome = ENDS, .make = wake_without_a_window},
     {.name = "send_descriptors", .outcome = ANSWERS, .make = send_descriptors},
     {.name = "unknown_frame", .outcome = ENDS, .make = unknown_frame},
     {.name = "record_where_memory_is_shared", .outcome = ENDS, .make = record_where_memory_is_shared},

@@ -16,6 +16,7 @@
 #include "worker/graph.h"
 #include "worker/lane.h"
 #include "worker/segment.h"
+#include "worker/shared_memory.h"
 
 #define DEVICE_START 0x7000000000ull
 #define DEVICE_BYTES 4096ull
@@ -133,10 +134,10 @@ static void freed_memory_may_not(void **state)
 
 static uint64_t make(uint64_t address, uint64_t bytes, CUresult expected)
 {
-    int fd = -1;
-    assert_int_equal(segment_make(&address, &bytes, 0, &fd), expected);
-    if (fd >= 0)
-        close(fd);
+    struct shared_memory memory;
+    assert_int_equal(segment_make(&address, bytes, 0, &memory), expected);
+    if (expected == CUDA_SUCCESS)
+        shared_memory_passed(&memory);
     return expected == CUDA_SUCCESS ? address : 0;
 }
 

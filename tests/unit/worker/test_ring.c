@@ -51,7 +51,8 @@ static void *play_guest(void *argument)
 {
     struct lane_shared *lane = argument;
     for (uint32_t i = 1; i <= ROUNDS; i++) {
-        lane_publish(lane, i * 64ull);
+        if (lane_publish(lane, i * 64ull))
+            lane_ring(lane);
         while (!lane_answered(lane, i))
             lane_await(lane, i, 0); /* for ever: a wake-up that is lost would end here */
     }
@@ -68,10 +69,69 @@ static void no_wake_up_is_lost(void **state)
         while (lane_published(lane) == (i - 1) * 64ull)
             lane_sleep(lane, (i - 1) * 64ull, &never_over, 0);
         assert_int_equal(lane_published(lane), i * 64ull);
-        lane_answer(lane, i);
+        if (lane_answer(lane, i))
+            lane_wake_guest(lane);
     }
     pthread_join(guest, NULL);
     free(lane);
+}
+
+/* On two kernels: a message wakes the sleeper. */
+struct far_lane {
+    struct lane_shared lane;
+    int to_guest[2], to_worker[2]; /* pipes */
+};
+
+static void *play_far_guest(void *argument)
+{
+    struct far_lane *far = argument;
+    char byte = 0;
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        if (lane_publish(&far->lane, i * 64ull) && write(far->to_worker[1], &byte, 1) != 1)
+            return NULL;
+        while (!lane_answered(&far->lane, i)) {
+            atomic_store(&far->lane.guest_asleep, 1);
+            if (!lane_answered(&far->lane, i) && read(far->to_guest[0], &byte, 1) != 1)
+                return NULL;
+            atomic_store(&far->lane.guest_asleep, 0);
+        }
+    }
+    close(far->to_worker[1]);
+    return NULL;
+}
+
+/* The worker's thread that reads the connection. */
+static void *pass_wakes_on(void *argument)
+{
+    struct far_lane *far = argument;
+    char byte;
+    while (read(far->to_worker[0], &byte, 1) == 1)
+        lane_ring(&far->lane);
+    return NULL;
+}
+
+static void no_wake_up_by_message_is_lost(void **state)
+{
+    static _Atomic bool never_over;
+    struct far_lane *far = calloc(1, sizeof *far);
+    pthread_t guest, connection;
+    char byte = 0;
+    assert_int_equal(pipe(far->to_guest), 0);
+    assert_int_equal(pipe(far->to_worker), 0);
+    pthread_create(&guest, NULL, play_far_guest, far);
+    pthread_create(&connection, NULL, pass_wakes_on, far);
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        while (lane_published(&far->lane) == (i - 1) * 64ull)
+            lane_sleep(&far->lane, (i - 1) * 64ull, &never_over, 0);
+        if (lane_answer(&far->lane, i))
+            assert_int_equal(write(far->to_guest[1], &byte, 1), 1);
+    }
+    pthread_join(guest, NULL);
+    pthread_join(connection, NULL);
+    close(far->to_worker[0]);
+    close(far->to_guest[0]);
+    close(far->to_guest[1]);
+    free(far);
 }
 
 #define ENDS 500
@@ -123,6 +183,7 @@ int main(void)
         cmocka_unit_test(one_that_does_not_goes_to_the_start),
         cmocka_unit_test(padding_names_no_call_and_stays_inside),
         cmocka_unit_test(no_wake_up_is_lost),
+        cmocka_unit_test(no_wake_up_by_message_is_lost),
         cmocka_unit_test(no_end_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,6 @@
 one run, and the table of medians with ratios."""
 
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -14,21 +13,13 @@ from testbed import Host, Installation  # noqa: E402, F401
 VM = "bench"
 
 
-def free_port():
-    """A TCP port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Bench(Host):
-    """A host with the VM `bench`, which is reached through shared memory (`queue`) and over TCP (`tcp`)."""
+    """A host with the VM `bench`, which is reached as on the host (`queue`), and as from a virtual machine: through a
+    window of shared memory (`window`) and over TCP alone (`tcp`)."""
 
     def __init__(self, installation, driver):
-        super().__init__(installation, driver)
+        super().__init__(installation, driver, far_vms=[VM], window_size="4G")
         self.driver = driver
-        self.address = f"127.0.0.1:{free_port()}"
-        self.environment["VGPU_LISTEN_TCP"] = f"{self.address}={VM}"
 
     def __enter__(self):
         super().__enter__()
@@ -37,14 +28,11 @@ class Bench(Host):
 
     def run(self, way, command):
         """Runs the program natively or in a way; {name: (value, unit)}."""
+        if way != "native":
+            return measure(*self.way(VM, command, "shared" if way == "queue" else way))
         environment = dict(self.environment)
-        if way == "native" and self.driver == "simulated":
+        if self.driver == "simulated":
             environment["LD_LIBRARY_PATH"] = self.installation.folder("simulated")
-        elif way == "queue":
-            command = self.guest_command(VM, *command)
-        elif way == "tcp":
-            environment["LD_LIBRARY_PATH"] = self.installation.folder("guest")
-            environment["VGPU_SERVER"] = f"tcp:{self.address}"
         return measure(command, environment)
 
 

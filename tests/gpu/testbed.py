@@ -2,6 +2,8 @@
 
 Works from a build tree, an install prefix and an unpacked bundle, with nothing but Python's standard library."""
 
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -58,11 +60,36 @@ def wait_until(condition, what, seconds=PATIENCE_S):
         time.sleep(0.02)
 
 
-class Host:
-    """vgpud with its own state and sockets. Use as a context manager: all that it started ends with it."""
+def free_ports(count):
+    """TCP ports of this machine that nobody listens on."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in sockets]
 
-    def __init__(self, installation, driver, gpus="1", warm_workers=1):
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def with_parent(number):
+    """For Popen's preexec_fn: the process gets this signal when we end, however we do. It is the thread that counts, so
+    start it from the main one."""
+    return lambda: LIBC.prctl(PR_SET_PDEATHSIG, number)
+
+
+
+class Host:
+    """vgpud with its own state and sockets. Use as a context manager: all that it started ends with it.
+
+    far_vms: those that can also be reached as from another machine: over TCP and, if there is a window_size, through a
+    window (far_environment)."""
+
+    def __init__(self, installation, driver, gpus="1", warm_workers=1, far_vms=(), window_size=None):
         self.installation = installation
+        self.addresses = {uuid: f"127.0.0.1:{port}" for uuid, port in zip(far_vms, free_ports(len(far_vms)))}
+        self.window_folder = None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="vgpu-", dir="/tmp"))
         self.environment = dict(
             os.environ,
@@ -76,8 +103,14 @@ class Host:
             self.environment["VGPU_SIM_GPUS"] = gpus
             self.environment["VGPU_SIM_STATE_DIR"] = str(self.folder)
         # The log goes to a file, so not in the journal's form: tests look for process ids in it.
-        for name in ("VGPU_SERVER", "VGPU_TRANSPORT", "JOURNAL_STREAM"):
+        for name in ("VGPU_SERVER", "VGPU_TRANSPORT", "VGPU_WINDOW", "JOURNAL_STREAM"):
             self.environment.pop(name, None)
+        if far_vms:
+            self.environment["VGPU_LISTEN_TCP"] = ",".join(f"{a}={uuid}" for uuid, a in self.addresses.items())
+        if window_size:
+            self.window_folder = tempfile.mkdtemp(prefix="vgpu-test-", dir="/dev/shm")
+            self.environment["VGPU_WINDOW_SIZE"] = window_size
+            self.environment["VGPU_WINDOW_DIR"] = self.window_folder
         self.daemon = None
         self.guests = []
 
@@ -98,12 +131,14 @@ class Host:
                 guest.wait()
         self.stop_daemon()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.window_folder:
+            shutil.rmtree(self.window_folder, ignore_errors=True)
 
     def start_daemon(self):
         with open(self.folder / "vgpud.log", "ab") as log:
             self.daemon = subprocess.Popen(
                 [self.installation.find("vgpud")], env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log)
+                stderr=log, preexec_fn=with_parent(signal.SIGTERM))
         wait_until(lambda: self.reload() or self.daemon.poll() is not None, "vgpud's admin socket")
         if self.daemon.poll() is not None:
             raise TestbedError(f"vgpud ended with status {self.daemon.returncode}: {self.log().strip()}")
@@ -161,11 +196,30 @@ class Host:
     def guest_command(self, uuid, *command):
         return [self.installation.find("vgpu-run"), f"--vm-uuid={uuid}", "--", *command]
 
-    def start_guest(self, uuid, *command, stdout=subprocess.PIPE, environment=None):
+    def window_path(self, uuid):
+        return f"{self.window_folder}/vgpu-{uuid}"
+
+    def far_environment(self, uuid, window=False):
+        """What a program needs in its environment to come from afar: like one in a virtual machine."""
+        return {
+            "LD_LIBRARY_PATH": self.installation.folder("guest"),
+            "VGPU_SERVER": f"tcp:{self.addresses[uuid]}",
+            "VGPU_WINDOW": self.window_path(uuid) if window else "none",
+        }
+
+    def way(self, uuid, command, name="shared"):
+        """(command, environment) of a guest that comes to the host by sharing memory with it (`shared`), by a socket
+        alone (`stream`), or from afar: over TCP (`tcp`), and through a window (`window`)."""
+        if name in ("tcp", "window"):
+            return list(command), {**self.environment, **self.far_environment(uuid, window=name == "window")}
+        return (self.guest_command(uuid, *command),
+                {**self.environment, **({"VGPU_TRANSPORT": "stream"} if name == "stream" else {})})
+
+    def start_guest(self, uuid, *command, stdout=subprocess.PIPE, environment=None, way="shared"):
         """Starts a command as that VM, in a process group of its own."""
-        guest = subprocess.Popen(
-            self.guest_command(uuid, *command), env=dict(self.environment, **(environment or {})),
-            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        command, variables = self.way(uuid, command, way)
+        guest = subprocess.Popen(command, env={**variables, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=stdout,
+                                 stderr=subprocess.PIPE, text=True, start_new_session=True)
         self.guests.append(guest)
         return guest
 

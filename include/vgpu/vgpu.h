@@ -55,6 +55,10 @@ vgpu_state_dir(const struct vgpu *handle); /* as settled by vgpu_open; lives as 
 const char *vgpu_run_dir(const struct vgpu *handle);     /* likewise */
 const char *vgpu_driver_name(const struct vgpu *handle); /* "nvidia" or "simulated"; likewise */
 
+/* Where the window of a VM is: the file that its hypervisor shows it as a device, in memory shared with the
+ * host. Returns its size in bytes; 0 where VMs have none, and path is empty. The daemon makes it. */
+uint64_t vgpu_window(const struct vgpu *handle, const char *vm_uuid, char *path, size_t path_bytes);
+
 /* Makes the changes that follow one transaction: all of them or none. While it is open other writers wait
  * (up to twenty seconds), so do not wait for a person inside. A change that fails inside leaves the ones
  * before it in place; whoever began decides between commit and rollback. Does not nest (VGPU_ERR_USAGE). */

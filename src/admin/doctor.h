@@ -55,6 +55,7 @@ void doctor_check_gpus(struct doctor *doctor);          /* doctor_driver.c: thos
 void doctor_check_daemon(struct doctor *doctor);        /* doctor_daemon.c */
 void doctor_check_sockets(struct doctor *doctor);       /* doctor_daemon.c */
 void doctor_check_vsock(struct doctor *doctor);         /* doctor_host.c */
+void doctor_check_windows(struct doctor *doctor);       /* doctor_host.c */
 void doctor_check_hypervisors(struct doctor *doctor);   /* doctor_host.c */
 
 #endif

@@ -104,6 +104,7 @@ enum vgpu_status run_doctor(const struct command_context *context, struct vgpu_e
     doctor_check_daemon(&doctor);
     doctor_check_sockets(&doctor);
     doctor_check_vsock(&doctor);
+    doctor_check_windows(&doctor);
     doctor_check_hypervisors(&doctor);
     size_t faults = doctor_count(&doctor, DOCTOR_FAULT);
     if (doctor.out_of_memory)

@@ -1,12 +1,18 @@
-/* What the host has for virtual machines: vsock, hypervisors. */
+/* What the host has for virtual machines: vsock, windows, hypervisors. */
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "admin/doctor.h"
 #include "admin/vm_scan_lines.h"
 
 #define VSOCK_AREA       "vsock"
+#define WINDOWS_AREA     "windows"
 #define HYPERVISORS_AREA "hypervisors"
 
 #define TIME_LIMIT_MS 5000
@@ -39,6 +45,65 @@ void doctor_check_vsock(struct doctor *doctor)
                     port);
     else
         doctor_note(doctor, DOCTOR_OK, VSOCK_AREA, "port %" PRId64 ", %zu VM(s) with a CID", port, with_cid);
+}
+
+/* Where the windows lie. False: they cannot. */
+static bool check_window_folder(struct doctor *doctor, const char *folder, uint64_t window_bytes)
+{
+    struct statfs system;
+    if (statfs(folder, &system) != 0) {
+        doctor_note(doctor, DOCTOR_FAULT, WINDOWS_AREA, "window_dir: %s: %s", folder, strerror(errno));
+        return false;
+    }
+    if (system.f_type != TMPFS_MAGIC && system.f_type != HUGETLBFS_MAGIC) {
+        doctor_note(doctor, DOCTOR_FAULT, WINDOWS_AREA,
+                    "window_dir: %s is not in memory; name a folder on a tmpfs, as /dev/shm", folder);
+        return false;
+    }
+    uint64_t free_bytes = (uint64_t)system.f_bavail * (uint64_t)system.f_bsize;
+    if (free_bytes < window_bytes)
+        doctor_note(doctor, DOCTOR_WARNING, WINDOWS_AREA,
+                    "%s has %" PRIu64 " MiB left, and one VM's window (%" PRIu64
+                    " MiB) can fill it: mount a larger tmpfs",
+                    folder, free_bytes >> 20, window_bytes >> 20);
+    return true;
+}
+
+/* VMs whose window is not there. */
+static size_t count_without_window(struct doctor *doctor)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < doctor->snapshot.vm_count; i++) {
+        char path[PATH_MAX];
+        struct stat file;
+        uint64_t bytes = vgpu_window(doctor->vgpu, doctor->snapshot.vms[i].vm_uuid, path, sizeof path);
+        if (stat(path, &file) == 0 && S_ISREG(file.st_mode) && (uint64_t)file.st_size >= bytes)
+            continue;
+        doctor_note(doctor, DOCTOR_FAULT, WINDOWS_AREA, "VM %s has no window %s; the log of vgpud says why",
+                    doctor->snapshot.vms[i].vm_name, path);
+        count++;
+    }
+    return count;
+}
+
+void doctor_check_windows(struct doctor *doctor)
+{
+    if (doctor->settings == NULL)
+        return;
+    uint64_t bytes = settings_size_bytes(doctor->settings, SETTING_WINDOW_SIZE);
+    if (bytes == 0) {
+        doctor_note(doctor, DOCTOR_OK, WINDOWS_AREA, "not used (window_size is 0)");
+        return;
+    }
+    if (!check_window_folder(doctor, settings_text(doctor->settings, SETTING_WINDOW_DIR), bytes))
+        return;
+    if (settings_integer(doctor->settings, SETTING_LISTEN_VSOCK_PORT) == 0 &&
+        *settings_list(doctor->settings, SETTING_LISTEN_TCP) == NULL)
+        doctor_note(doctor, DOCTOR_WARNING, WINDOWS_AREA,
+                    "window_size is set, but a virtual machine has no way to vgpud; set listen_vsock_port");
+    if (doctor->daemon_answers && count_without_window(doctor) == 0)
+        doctor_note(doctor, DOCTOR_OK, WINDOWS_AREA, "%zu VM(s) have one, of %" PRIu64 " MiB",
+                    doctor->snapshot.vm_count, bytes >> 20);
 }
 
 void doctor_check_hypervisors(struct doctor *doctor)

@@ -1,5 +1,6 @@
 /* list-vms, show-vm. */
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <vgpu/vgpu.h>
 
@@ -213,6 +214,10 @@ static void print_vm(const struct command_context *context, const struct vgpu_sn
     fprintf(out, "  Socket: %s/guests/%s.sock\n", vgpu_run_dir(context->vgpu), vm->vm_uuid);
     if (vm->vsock_cid != 0)
         fprintf(out, "  vsock CID: %" PRIu32 "\n", vm->vsock_cid);
+    char window[PATH_MAX];
+    uint64_t window_bytes = vgpu_window(context->vgpu, vm->vm_uuid, window, sizeof window);
+    if (window_bytes != 0)
+        fprintf(out, "  Window: %s, %" PRIu64 " MiB\n", window, window_bytes >> 20);
     fprintf(out, "  Registered: %s UTC\n  Changed: %s UTC\n", vm->created_at, vm->updated_at);
 }
 
@@ -225,6 +230,15 @@ struct shown_vms {
     struct vgpu_error live_note; /* why live is not known; empty where it is */
 };
 
+static json_t *document_window(const struct vgpu *vgpu, const char *vm_uuid)
+{
+    char path[PATH_MAX];
+    uint64_t bytes = vgpu_window(vgpu, vm_uuid, path, sizeof path);
+    if (bytes == 0)
+        return json_null();
+    return json_pack("{s:o, s:I}", "path", document_text(path), "bytes", (json_int_t)bytes);
+}
+
 static json_t *document_shown(const struct command_context *context, const struct shown_vms *shown)
 {
     json_t *list = json_array();
@@ -236,6 +250,7 @@ static json_t *document_shown(const struct command_context *context, const struc
         snprintf(socket, sizeof socket, "%s/guests/%s.sock", vgpu_run_dir(context->vgpu),
                  shown->vms[i].vm_uuid);
         json_object_set_new(vm, "socket", document_text(socket));
+        json_object_set_new(vm, "window", document_window(context->vgpu, shown->vms[i].vm_uuid));
         json_object_set_new(vm, "gpu", gpu != NULL ? document_gpu(&shown->snapshot, gpu) : json_null());
         json_object_set_new(vm, "activity", live != NULL ? document_activity(live) : json_null());
         json_array_append_new(list, vm);

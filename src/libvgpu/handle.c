@@ -105,6 +105,16 @@ const char *vgpu_driver_name(const struct vgpu *handle)
     return settings_text(handle->settings, SETTING_DRIVER);
 }
 
+uint64_t vgpu_window(const struct vgpu *handle, const char *vm_uuid, char *path, size_t path_bytes)
+{
+    uint64_t bytes = settings_size_bytes(handle->settings, SETTING_WINDOW_SIZE);
+    snprintf(path, path_bytes, "%s", "");
+    if (bytes != 0)
+        snprintf(path, path_bytes, "%s/vgpu-%s", settings_text(handle->settings, SETTING_WINDOW_DIR),
+                 vm_uuid);
+    return bytes;
+}
+
 /* ---- Transactions, and telling the daemon ---- */
 
 enum vgpu_status handle_changed(struct vgpu *handle, enum vgpu_status status)

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -189,6 +190,25 @@ def check_virtual_machines(checks, host):
     expect_finding(checks, host, "warning", "vsock", "set listen_vsock_port")
     if not os.path.exists("/dev/vsock"):
         expect_finding(checks, host, "fault", "vsock", "run: modprobe vsock", env={"VGPU_LISTEN_VSOCK_PORT": "7000"})
+    expect_finding(checks, host, "ok", "windows", "not used")
+    expect_finding(checks, host, "fault", "windows", "name a folder on a tmpfs",
+                   env={"VGPU_WINDOW_SIZE": "1G", "VGPU_WINDOW_DIR": "/proc"})
+    expect_finding(checks, host, "fault", "windows", "/nowhere: No such file",
+                   env={"VGPU_WINDOW_SIZE": "1G", "VGPU_WINDOW_DIR": "/nowhere"})
+    expect_finding(checks, host, "warning", "windows", "can fill it", env={"VGPU_WINDOW_SIZE": "1T"})
+    expect_finding(checks, host, "warning", "windows", "no way to vgpud", env={"VGPU_WINDOW_SIZE": "64M"})
+    host.env["VGPU_WINDOW_SIZE"], host.env["VGPU_LISTEN_VSOCK_PORT"] = "64M", "0"
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        host.env["VGPU_WINDOW_DIR"] = folder
+        with daemon(host):
+            expect_finding(checks, host, "ok", "windows", "1 VM(s) have one, of 64 MiB")
+            checks.check(f"Window: {folder}/vgpu-abc123, 64 MiB" in host.expect("show-vm --vm-uuid=abc123"), "show-vm")
+            (shown,) = json.loads(host.expect("show-vm --vm-uuid=abc123 --json"))["vms"]
+            checks.equal(shown["window"], {"path": f"{folder}/vgpu-abc123", "bytes": 64 << 20}, "show-vm --json")
+            os.unlink(f"{folder}/vgpu-abc123")
+            expect_finding(checks, host, "fault", "windows", f"has no window {folder}/vgpu-abc123")
+    for name in ("VGPU_WINDOW_SIZE", "VGPU_WINDOW_DIR", "VGPU_LISTEN_VSOCK_PORT"):
+        del host.env[name]
     expect_finding(checks, host, "ok", "hypervisors", "none is asked (hypervisor_uris is none)")
     if libvirt_is_here():
         expect_finding(checks, host, "ok", "hypervisors", "test:///default answers: 1 VM(s)",

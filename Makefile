@@ -46,6 +46,7 @@ demo: all
 
 test: all
 	@tools/setup --optional || echo 'some tests will be left out'
+	@tools/setup --vm=$(BUILD)/vm || echo 'the tests in a virtual machine will be left out'
 	@tools/run-tests $(BUILD) $(TESTS)
 
 # SECONDS of random attacks by a guest; the seed is printed, and SEED=N repeats a run.

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,11 +17,22 @@ static bool log_to_journal;
 static const char *const journal_prefix[] = {"<3>", "<4>", "<6>", "<7>"};
 static const char *const level_word[] = {"error: ", "warning: ", "", "debug: "};
 
+/* systemd.exec(5): JOURNAL_STREAM names the device and inode of a stream that goes to the journal, which
+ * stderr need not be. */
+static bool stderr_is_the_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat info;
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &info) == 0 && info.st_dev == device && info.st_ino == inode;
+}
+
 void log_init(const char *program, enum log_level most_detailed)
 {
     log_program = program;
     log_most_detailed = most_detailed;
-    log_to_journal = getenv("JOURNAL_STREAM") != NULL;
+    log_to_journal = stderr_is_the_journal();
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -3,15 +3,18 @@
 #include "guest/launch.h"
 #include "cuda_api.h"
 #include "guest/call.h"
+#include "guest/capture.h"
 #include "guest/export.h"
 #include "guest/function.h"
 #include "guest/handle_table.h"
 #include "guest/init.h"
+#include "guest/lock.h"
 #include "guest/managed_variables.h"
 #include "guest/unsupported.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A dimension of a grid or block, and the attribute that holds its limit. */
@@ -248,6 +251,36 @@ static CUresult send_launch(CUfunction f, struct request_launch *launch, void **
     return result;
 }
 
+/* CUDA_LAUNCH_BLOCKING=1, which the driver itself reads elsewhere: a launch returns when its kernel has run,
+ * with the kernel's error, and no two kernels run at once. */
+static bool launches_block(void)
+{
+    enum { UNKNOWN, NO, YES };
+    static _Atomic int known;
+    int value = atomic_load_explicit(&known, memory_order_relaxed);
+    if (value == UNKNOWN) {
+        const char *text = getenv("CUDA_LAUNCH_BLOCKING");
+        value = text != NULL && strtol(text, NULL, 10) != 0 ? YES : NO;
+        atomic_store_explicit(&known, value, memory_order_relaxed);
+    }
+    return value == YES;
+}
+
+static CUresult launch_kernel(CUfunction f, struct request_launch *launch, void **kernelParams, void **extra,
+                              const CUlaunchAttribute *attributes)
+{
+    static struct lock one_at_a_time;
+    CUstream stream = (CUstream)(uintptr_t)launch->stream;
+    if (!launches_block() || capture_is_in(stream))
+        return send_launch(f, launch, kernelParams, extra, attributes);
+    lock_take(&one_at_a_time);
+    CUresult result = send_launch(f, launch, kernelParams, extra, attributes);
+    if (result == CUDA_SUCCESS)
+        result = cuStreamSynchronize(stream);
+    lock_give(&one_at_a_time);
+    return result;
+}
+
 VGPU_EXPORT CUresult cuLaunchKernel(CUfunction f, unsigned int gridDimX, unsigned int gridDimY,
                                     unsigned int gridDimZ, unsigned int blockDimX, unsigned int blockDimY,
                                     unsigned int blockDimZ, unsigned int sharedMemBytes, CUstream hStream,
@@ -257,7 +290,7 @@ VGPU_EXPORT CUresult cuLaunchKernel(CUfunction f, unsigned int gridDimX, unsigne
                                     .grid = {gridDimX, gridDimY, gridDimZ},
                                     .block = {blockDimX, blockDimY, blockDimZ},
                                     .shared_bytes = sharedMemBytes};
-    return send_launch(f, &launch, kernelParams, extra, NULL);
+    return launch_kernel(f, &launch, kernelParams, extra, NULL);
 }
 
 VGPU_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gridDimX, unsigned int gridDimY,
@@ -271,7 +304,7 @@ VGPU_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction f, unsigned int gridDi
                                     .block = {blockDimX, blockDimY, blockDimZ},
                                     .shared_bytes = sharedMemBytes,
                                     .cooperative = 1};
-    return send_launch(f, &launch, kernelParams, NULL, NULL);
+    return launch_kernel(f, &launch, kernelParams, NULL, NULL);
 }
 
 VGPU_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f, void **kernelParams,
@@ -285,7 +318,7 @@ VGPU_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction f
                                     .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
                                     .shared_bytes = config->sharedMemBytes,
                                     .attribute_count = config->numAttrs};
-    return send_launch(f, &launch, kernelParams, extra, config->attrs);
+    return launch_kernel(f, &launch, kernelParams, extra, config->attrs);
 }
 
 VGPU_EXPORT CUresult cuLaunchKernelEx_ptsz(const CUlaunchConfig *config, CUfunction f, void **kernelParams,

@@ -29,6 +29,7 @@ struct window {
     unsigned leaver_count;
     uint32_t last_number;
     int fd, table_fd, lock_fd;
+    bool is_new; /* the file was not there before */
     struct window_table *table;
     char path[PATH_MAX];
 };
@@ -92,8 +93,10 @@ static enum vgpu_status file_open(struct window *window, struct vgpu_error *err)
     const struct windows *windows = window->windows;
     /* O_CREAT alone would be refused for one that is there and the hypervisor's: fs.protected_regular. */
     window->fd = open(window->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (window->fd < 0 && errno == ENOENT)
+    if (window->fd < 0 && errno == ENOENT) {
         window->fd = open(window->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        window->is_new = window->fd >= 0;
+    }
     if (window->fd < 0 || fstat(window->fd, &info) < 0)
         return error_set_errno(err, VGPU_ERR_IO, "cannot open %s", window->path);
     enum vgpu_status status = file_check(window, &info, err);
@@ -178,6 +181,8 @@ struct window *window_create(struct windows *windows, const char *vm_uuid, struc
         status = heads_write(window, err);
     if (status == VGPU_OK)
         return window;
+    if (window->is_new)
+        unlink(window->path); /* memory that a hypervisor would find there might not be had */
     window_give_back(window);
     return NULL;
 }

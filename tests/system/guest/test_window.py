@@ -11,6 +11,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "gpu"))
@@ -18,6 +19,7 @@ from testbed import PATIENCE_S, Host, Installation, TestbedError, wait_until  # 
 
 VM, OTHER = "windowed", "neighbour"
 MIB = 1 << 20
+OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 
 # A program of the tenant's that does what the lines on its stdin say, with the functions below, and answers each.
 GUEST = """
@@ -73,7 +75,7 @@ def copies():
     return results == [0, 0, 0, 0] and list(back) == list(words)
 
 def is_in_window():
-    return "vgpu-" in "".join(line for line in open("/proc/self/maps") if "/dev/shm/" in line)
+    return "/vgpu-windowed" in open("/proc/self/maps").read()
 
 for line in sys.stdin:
     print(repr(eval(line)), flush=True)
@@ -192,8 +194,7 @@ def full_window():
     """Without room there is an error where memory is asked for, and a stream for who comes then."""
     with windowed_host("64M") as host:
         guest = guest_in(host)
-        out_of_memory = 2
-        require(guest.says("pin(128)") == out_of_memory, "more than the window holds was pinned")
+        require(guest.says("pin(128)") == OUT_OF_MEMORY, "more than the window holds was pinned")
         require(guest.says("copies()"), "a refused allocation has broken the process")
         while guest.says("pin(1)") == 0:
             pass
@@ -330,10 +331,47 @@ def hypervisors_own_file():
         guest.leave()
 
 
+def host_without_memory():
+    """A tmpfs that is full: an error where memory is asked for, and nobody dies of it."""
+    with contextlib.ExitStack() as undo:
+        folder = undo.enter_context(tempfile.TemporaryDirectory())
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16M", "tmpfs", folder], check=False).returncode != 0:
+            print("   (only where tmpfs can be mounted)")
+            return
+        undo.callback(subprocess.run, ["umount", "--lazy", folder], check=False)
+        with windowed_host(VGPU_WINDOW_DIR=folder) as host:
+            host.window_folder, unused = folder, host.window_folder
+            undo.callback(os.rmdir, unused)
+            guest = guest_in(host)
+            require(guest.says("is_in_window()"), "the guest has nothing in its window")
+            require(guest.says("copies()"), "copies came back wrong")  # its staging area is there
+            require(guest.says("pin(32)") == OUT_OF_MEMORY, "more than the host has was pinned")
+            while guest.says("pin(1)") == 0:
+                pass
+            require(guest.says("copies()"), "a guest cannot copy where its host has no memory left")
+            guest.leave()
+            wait_until(lambda: is_empty(host), "the end of its memory")
+            pathlib.Path(folder, "filler").write_bytes(bytes(15 * MIB))
+            host.stop_daemon()
+            with contextlib.suppress(OSError):
+                with open(f"{folder}/more", "wb", buffering=0) as filler:
+                    while filler.write(bytes(4096)):
+                        pass
+            os.unlink(host.window_path(VM))
+            with contextlib.suppress(OSError):
+                with open(f"{folder}/last", "wb", buffering=0) as filler:
+                    while filler.write(bytes(4096)):
+                        pass
+            host.start_daemon()
+            require(f"VM {VM} has no window: " in host.log(), "the log does not say that there is no window")
+            require(guest_in(host).says("copies()"), "a VM without a window is not served")
+            host.window_folder = None
+
+
 SCENARIOS = {f.__name__: f for f in (memory_goes_back, new_memory_is_zero, survivor_keeps_its_memory, full_window,
                                      registered_memory_comes_back, daemon_restarts, only_its_own_window,
                                      scribbled_over, unregistered, bad_settings, file_of_somebody_else,
-                                     hypervisors_own_file)}
+                                     hypervisors_own_file, host_without_memory)}
 
 
 def main():

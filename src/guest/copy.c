@@ -1,7 +1,7 @@
 /* 1D copies. Three ways: host memory that both sides share goes straight between it and the GPU; a little
  * pageable data travels in the record or the answer itself; more of it goes through the staging area, slot by
- * slot, so that the program's copy and the GPU's overlap. Over a stream socket all data travels in records
- * and answers. */
+ * slot, so that the program's copy and the GPU's overlap. Over a stream socket, and where the host has no
+ * memory for a staging area, all data travels in records and answers. */
 #include "guest/copy.h"
 #include "guest/copy_streaming.h"
 
@@ -45,6 +45,15 @@ uint8_t *staging_area(CUresult *result)
     }
     thread->staging = (uint8_t *)(uintptr_t)reply.address;
     return thread->staging;
+}
+
+/* Too little for the staging area, or there is none, and no memory for one. */
+static bool goes_in_records(size_t bytes)
+{
+    CUresult result;
+    if (bytes <= SMALL_BYTES || !connection_shares_memory())
+        return true;
+    return staging_area(&result) == NULL && result == CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 CUresult staging_take_slot(uint8_t **memory, uint32_t *slot)
@@ -133,7 +142,7 @@ CUresult copy_to_device(CUdeviceptr device, const void *host, size_t bytes, CUst
     if (!synchronous && capture_is_in(stream))
         return captured_copy(device, (void *)(uintptr_t)host, bytes, stream, true);
     bool known = ranges_is_device(device, bytes);
-    if (bytes <= SMALL_BYTES || !connection_shares_memory())
+    if (goes_in_records(bytes))
         return copy_inline_to_device(device, host, bytes, stream, known);
     return copy_staged_to_device(device, host, bytes, stream, known);
 }
@@ -209,9 +218,8 @@ CUresult copy_from_device(void *host, CUdeviceptr device, size_t bytes, CUstream
         return copy_shared((uintptr_t)host, device, bytes, stream, false, synchronous);
     if (!synchronous && capture_is_in(stream))
         return captured_copy(device, host, bytes, stream, false);
-    result = bytes <= SMALL_BYTES || !connection_shares_memory()
-                 ? copy_inline_from_device(host, device, bytes, stream)
-                 : copy_staged_from_device(host, device, bytes, stream);
+    result = goes_in_records(bytes) ? copy_inline_from_device(host, device, bytes, stream)
+                                    : copy_staged_from_device(host, device, bytes, stream);
     if (result == CUDA_SUCCESS)
         stream_was_waited_for(stream);
     return result;

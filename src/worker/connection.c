@@ -65,6 +65,8 @@ static bool pass(int fd, struct frame_header header, const struct shared_memory 
 
 static bool make_process_page(struct shared_memory *page)
 {
+    if (shared_memory_in_window() && !shared_memory_window_has(FIRST_NEEDS_BYTES))
+        return false;
     if (!shared_memory_make("vgpu-process", PROCESS_PAGE_BYTES, page))
         return false;
     void *mapped = mmap(NULL, page->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, page->fd, (off_t)page->offset);
@@ -95,6 +97,7 @@ static void limit_waiting(int fd, int option, time_t seconds, long milliseconds)
 static int agree_on_memory(int fd, const struct guest_hello *hello)
 {
     uint8_t key[WINDOW_KEY_BYTES];
+    shared_memory_leave_window(); /* which it may have named in a greeting before */
     if ((hello->flags & HANDSHAKE_SHARED_MEMORY) != 0 && is_local(fd))
         return HANDSHAKE_SHARED_MEMORY;
     if ((hello->flags & HANDSHAKE_WINDOW) == 0)
@@ -135,9 +138,7 @@ static bool check_hello(int fd, struct guest_hello *hello)
 static bool welcome(int fd, const struct guest_hello *hello, int flags)
 {
     struct shared_memory page = {.fd = -1};
-    bool has_page = flags != 0 &&
-                    (!(flags & HANDSHAKE_WINDOW) || shared_memory_window_has(FIRST_NEEDS_BYTES)) &&
-                    make_process_page(&page);
+    bool has_page = flags != 0 && make_process_page(&page);
     if (!has_page && (flags & HANDSHAKE_WINDOW)) {
         log_warning("the VM's window has no room for another process: it is served over its connection");
         shared_memory_leave_window();

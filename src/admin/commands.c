@@ -109,6 +109,15 @@ const struct command command_table[] = {
      .example = "vgpu-admin show-vm --vm-uuid=abc123",
      .options = {SELECT(VM_UUID), SELECT(VM_NAME), SELECT(VM_IDS), OPTIONAL(JSON), OPTIONAL(WATCH)},
      .run = run_show_vm},
+    {.name = "show-devices",
+     .group = VM_GROUP,
+     .summary = "Show the devices that a virtual machine needs, for libvirt and QEMU",
+     .details =
+         "A vsock device by which its programs come, and with window_size in vgpu.conf memory that it\n"
+         "shares with the host. docs/virtual-machines.md says what is to be done in the machine.\n",
+     .example = "vgpu-admin show-devices --vm-uuid=abc123",
+     .options = {SELECT(VM_UUID), SELECT(VM_NAME), SELECT(VM_IDS), OPTIONAL(JSON)},
+     .run = run_show_devices},
     {.name = "list-vms",
      .group = VM_GROUP,
      .summary = "List VMs (shows GPU)",

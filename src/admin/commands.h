@@ -11,6 +11,8 @@ extern const struct table_layout gpu_table;
 /* vm_list_commands.c */
 command_run run_list_vms, run_show_vm;
 extern const struct table_layout vm_table;
+/* device_commands.c */
+command_run run_show_devices;
 /* vm_change_commands.c */
 command_run run_register_vm, run_update_vm, run_pause, run_resume, run_remove_vm;
 /* limit_commands.c */

@@ -63,6 +63,7 @@ LINES = [
     "quarantine --vm-id=9 --reason=coins",
     "show-vm --vm-id=9",
     "release --vm-id=9",
+    "show-devices --vm-id=9",
     "remove-pool --pool=C",
     "scan-vms",
     "dashboard",

@@ -19,6 +19,28 @@ from harness import Checks, Host, libvirt_is_here  # noqa: E402
 
 VGPUD = sys.argv[2]
 
+DEVICES = """\
+# libvirt, among <devices>:
+<vsock model='virtio'><cid auto='no' address='7'/></vsock>
+# libvirt finds windows in /dev/shm alone: set window_dir so, or pass QEMU's arguments
+# QEMU:
+-device vhost-vsock-pci,guest-cid=7
+-object memory-backend-file,id=vgpu,share=on,mem-path={folder}/vgpu-abc123,size=67108864
+-device ivshmem-plain,memdev=vgpu
+"""
+DEVICES_OF_BOTH = """\
+# libvirt, among <devices>:
+<vsock model='virtio'><cid auto='no' address='7'/></vsock>
+<shmem name='vgpu-abc123'>
+  <model type='ivshmem-plain'/>
+  <size unit='M'>64</size>
+</shmem>
+# QEMU:
+-device vhost-vsock-pci,guest-cid=7
+-object memory-backend-file,id=vgpu,share=on,mem-path=/dev/shm/vgpu-abc123,size=67108864
+-device ivshmem-plain,memdev=vgpu
+"""
+
 
 def examine(host, env=None):
     """Exit status, and the findings as (level, area, text)."""
@@ -205,8 +227,17 @@ def check_virtual_machines(checks, host):
             checks.check(f"Window: {folder}/vgpu-abc123, 64 MiB" in host.expect("show-vm --vm-uuid=abc123"), "show-vm")
             (shown,) = json.loads(host.expect("show-vm --vm-uuid=abc123 --json"))["vms"]
             checks.equal(shown["window"], {"path": f"{folder}/vgpu-abc123", "bytes": 64 << 20}, "show-vm --json")
+            checks.equal(host.expect("show-devices --vm-uuid=abc123"), DEVICES.format(folder=folder), "show-devices")
             os.unlink(f"{folder}/vgpu-abc123")
             expect_finding(checks, host, "fault", "windows", f"has no window {folder}/vgpu-abc123")
+    host.env["VGPU_WINDOW_DIR"] = "/dev/shm"
+    checks.equal(host.expect("show-devices --vm-uuid=abc123"), DEVICES_OF_BOTH, "show-devices in /dev/shm")
+    host.env["VGPU_WINDOW_SIZE"] = "0"
+    host.expect("register-vm --vm-uuid=bare --pool=A --priority=low")
+    done = host.call("show-devices", "--vm-uuid=bare")
+    host.expect("remove-vm --vm-uuid=bare")
+    checks.equal(done.returncode, 1, "show-devices without any")
+    checks.check(b"it has no vsock CID" in done.stderr, f"show-devices without any: {done.stderr}")
     for name in ("VGPU_WINDOW_SIZE", "VGPU_WINDOW_DIR", "VGPU_LISTEN_VSOCK_PORT"):
         del host.env[name]
     expect_finding(checks, host, "ok", "hypervisors", "none is asked (hypervisor_uris is none)")

@@ -76,7 +76,8 @@ static inline void lane_pause(void)
 #endif
 }
 
-/* Guest: makes everything up to `head` visible. True: the worker sleeps, and is to be woken, once. */
+/* Guest: makes everything up to `head` visible. True: the worker sleeps, and is to be woken, once: each time
+ * that its flag is taken back here, its doorbell is rung afterwards. */
 __attribute__((warn_unused_result)) static inline bool lane_publish(struct lane_shared *lane, uint64_t head)
 {
     atomic_store_explicit(&lane->head, head, memory_order_seq_cst);
@@ -111,12 +112,12 @@ static inline void lane_sleep(struct lane_shared *lane, uint64_t position, const
     atomic_store_explicit(&lane->worker_asleep, 0, memory_order_relaxed);
 }
 
-/* Worker: the answer stands in lane->reply. True: the guest sleeps, and is to be woken, once. */
+/* Worker: the answer stands in lane->reply. True: the guest sleeps, and is to be woken. The flag stays the
+ * guest's: one that is seen late may already be that of its next sleep, which this wake-up does not end. */
 __attribute__((warn_unused_result)) static inline bool lane_answer(struct lane_shared *lane, uint32_t count)
 {
     atomic_store_explicit(&lane->replied, count, memory_order_seq_cst);
-    return atomic_load_explicit(&lane->guest_asleep, memory_order_seq_cst) &&
-           atomic_exchange_explicit(&lane->guest_asleep, 0, memory_order_seq_cst);
+    return atomic_load_explicit(&lane->guest_asleep, memory_order_seq_cst);
 }
 
 /* Wakes the guest; on its kernel. */

@@ -89,12 +89,15 @@ static void *play_far_guest(void *argument)
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         if (lane_publish(&far->lane, i * 64ull) && write(far->to_worker[1], &byte, 1) != 1)
             return NULL;
-        while (!lane_answered(&far->lane, i)) {
-            atomic_store(&far->lane.guest_asleep, 1);
-            if (!lane_answered(&far->lane, i) && read(far->to_guest[0], &byte, 1) != 1)
+        for (uint32_t looks = 0; looks < i % 32 && !lane_answered(&far->lane, i); looks++)
+            lane_pause(); /* so that an answer comes at every moment of falling asleep */
+        if (lane_answered(&far->lane, i))
+            continue;
+        atomic_store(&far->lane.guest_asleep, 1);
+        while (!lane_answered(&far->lane, i))
+            if (read(far->to_guest[0], &byte, 1) != 1)
                 return NULL;
-            atomic_store(&far->lane.guest_asleep, 0);
-        }
+        atomic_store(&far->lane.guest_asleep, 0);
     }
     close(far->to_worker[1]);
     return NULL;
@@ -110,6 +113,17 @@ static void *pass_wakes_on(void *argument)
     return NULL;
 }
 
+/* lane_answer(), now and then by a worker that is held up in the middle of it: the guest may have gone on, and
+ * fallen asleep over its next call. */
+static bool answer_late(struct lane_shared *lane, uint32_t count)
+{
+    if (count % 8 != 0)
+        return lane_answer(lane, count);
+    atomic_store(&lane->replied, count);
+    usleep(1);
+    return lane_answer(lane, count); /* stores the same again */
+}
+
 static void no_wake_up_by_message_is_lost(void **state)
 {
     static _Atomic bool never_over;
@@ -123,7 +137,7 @@ static void no_wake_up_by_message_is_lost(void **state)
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         while (lane_published(&far->lane) == (i - 1) * 64ull)
             lane_sleep(&far->lane, (i - 1) * 64ull, &never_over, 0);
-        if (lane_answer(&far->lane, i))
+        if (answer_late(&far->lane, i))
             assert_int_equal(write(far->to_guest[1], &byte, 1), 1);
     }
     pthread_join(guest, NULL);

@@ -55,17 +55,20 @@ static bool check_window_folder(struct doctor *doctor, const char *folder, uint6
         doctor_note(doctor, DOCTOR_FAULT, WINDOWS_AREA, "window_dir: %s: %s", folder, strerror(errno));
         return false;
     }
-    if (system.f_type != TMPFS_MAGIC && system.f_type != HUGETLBFS_MAGIC) {
+    if (system.f_type != TMPFS_MAGIC) {
         doctor_note(doctor, DOCTOR_FAULT, WINDOWS_AREA,
                     "window_dir: %s is not in memory; name a folder on a tmpfs, as /dev/shm", folder);
         return false;
     }
-    uint64_t free_bytes = (uint64_t)system.f_bavail * (uint64_t)system.f_bsize;
-    if (free_bytes < window_bytes)
-        doctor_note(doctor, DOCTOR_WARNING, WINDOWS_AREA,
-                    "%s has %" PRIu64 " MiB left, and one VM's window (%" PRIu64
-                    " MiB) can fill it: mount a larger tmpfs",
-                    folder, free_bytes >> 20, window_bytes >> 20);
+    uint64_t total_bytes = (uint64_t)system.f_blocks * (uint64_t)system.f_bsize;
+    size_t windows = doctor->snapshot.vm_count > 0 ? doctor->snapshot.vm_count : 1;
+    if (window_bytes > total_bytes / windows)
+        doctor_note(
+            doctor, DOCTOR_WARNING, WINDOWS_AREA,
+            "%s holds %" PRIu64 " MiB, less than %zu window(s) of %" PRIu64
+            " MiB: a VM that fills its own leaves none to others; mount a larger tmpfs, or take a smaller "
+            "window_size",
+            folder, total_bytes >> 20, windows, window_bytes >> 20);
     return true;
 }
 

@@ -512,8 +512,10 @@ static enum vgpu_status start(struct daemon *daemon, struct vgpu_error *err)
         status = nvml_begin(daemon, err);
     if (status == VGPU_OK)
         status = exporter_begin(daemon, err);
-    if (status == VGPU_OK)
+    if (status == VGPU_OK) {
         reception_sweep(reception);
+        windows_sweep(&daemon->windows, &daemon->host);
+    }
     return status;
 }
 

@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "daemon/host.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,6 +24,8 @@
 
 /* What such a one may still send before it counts as gone. */
 #define LEAVER_BYTES (16u << 20)
+
+#define FILE_PREFIX "vgpu-" /* and the vm_uuid */
 
 struct window {
     struct windows *windows;
@@ -173,7 +177,8 @@ struct window *window_create(struct windows *windows, const char *vm_uuid, struc
     window->windows = windows;
     window->users = 1;
     window->fd = window->table_fd = window->lock_fd = -1;
-    snprintf(window->path, sizeof window->path, "%.*s/vgpu-%s", PATH_MAX - 128, windows->folder, vm_uuid);
+    snprintf(window->path, sizeof window->path, "%.*s/" FILE_PREFIX "%s", PATH_MAX - 128, windows->folder,
+             vm_uuid);
     enum vgpu_status status = file_open(window, err);
     if (status == VGPU_OK)
         status = table_create(window, err);
@@ -185,6 +190,41 @@ struct window *window_create(struct windows *windows, const char *vm_uuid, struc
         unlink(window->path); /* memory that a hypervisor would find there might not be had */
     window_give_back(window);
     return NULL;
+}
+
+/* One that a daemon has made, of this user or the hypervisor's, and that no living one holds. */
+static bool is_left_over(const struct windows *windows, const char *path)
+{
+    struct stat info;
+    char magic[sizeof(struct window_head){0}.magic];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    bool is = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+              (info.st_uid == geteuid() || info.st_uid == windows->access.uid) &&
+              pread(fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
+              memcmp(magic, WINDOW_MAGIC, sizeof magic) == 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    close(fd);
+    return is;
+}
+
+void windows_sweep(const struct windows *windows, const struct host *host)
+{
+    size_t before = strlen(FILE_PREFIX);
+    DIR *folder = opendir(windows->folder);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        char path[PATH_MAX];
+        if (strncmp(entry->d_name, FILE_PREFIX, before) != 0 ||
+            (windows->bytes != 0 && host_find_vm(host, entry->d_name + before)) ||
+            snprintf(path, sizeof path, "%s/%s", windows->folder, entry->d_name) >= (int)sizeof path ||
+            !is_left_over(windows, path))
+            continue;
+        log_info("removing %s: it is no VM's window any more", path);
+        unlink(path);
+    }
+    if (folder)
+        closedir(folder);
 }
 
 void window_unlink(struct window *window)
@@ -297,18 +337,10 @@ static void leavers_limit(struct window *window)
         leaver_end(oldest);
 }
 
-static bool has_memory(const struct window *window, uint32_t number)
-{
-    uint64_t offset = 0;
-    uint64_t bytes;
-    return window_find(window->table, number, &offset, &bytes);
-}
-
 void window_guest_gone(struct window *window, uint32_t number, int connection)
 {
     struct windows *windows = window->windows;
-    struct window_leaver *leaver =
-        windows->closed || !has_memory(window, number) ? NULL : calloc(1, sizeof *leaver);
+    struct window_leaver *leaver = windows->closed ? NULL : calloc(1, sizeof *leaver);
     if (!leaver) {
         if (connection >= 0)
             close(connection);

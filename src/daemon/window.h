@@ -12,6 +12,7 @@
 #include <uv.h>
 #include <vgpu/error.h>
 
+struct host;
 struct settings;
 struct window;
 struct window_leaver;
@@ -33,6 +34,10 @@ enum vgpu_status windows_init(struct windows *windows, uv_loop_t *loop, const st
 
 /* Waits for no guest process any more: what keeps the loop going ends. */
 void windows_close(struct windows *windows);
+
+/* Removes the windows in the folder that are nobody's: of VMs that were removed while no daemon ran, or of
+ * all where VMs have none any more. What another daemon has open stays, and what was not made by one. */
+void windows_sweep(const struct windows *windows, const struct host *host);
 
 /* Makes the VM's window, empty. The file stays when the daemon ends: the hypervisor has it mapped, and the
  * next daemon finds it there. NULL with err set; not to be called when VMs have none. */

@@ -135,20 +135,15 @@ static void guest_fd_close(struct worker *worker)
     worker->guest_fd = -1;
 }
 
-/* The worker has it now. Through a socket of this kernel nobody uses a window. */
-static void guest_fd_done(struct worker *worker)
+/* The worker has it now. */
+static void guest_fd_done(struct worker *worker, bool uses_window)
 {
-    struct sockaddr_storage address = {0};
-    socklen_t size = sizeof address;
-    bool may_use_window = worker->guest_fd >= 0 && worker->seat && worker->seat->vm->window &&
-                          getsockname(worker->guest_fd, (struct sockaddr *)&address, &size) == 0 &&
-                          address.ss_family != AF_UNIX;
-    if (!may_use_window) {
-        guest_fd_close(worker);
-        return;
+    worker->has_no_window = !uses_window;
+    if (uses_window) {
+        worker->leaver_fd = worker->guest_fd;
+        worker->guest_fd = -1;
     }
-    worker->leaver_fd = worker->guest_fd;
-    worker->guest_fd = -1;
+    guest_fd_close(worker);
 }
 
 /* What a worker says goes into the log as one line. */
@@ -211,7 +206,7 @@ static void message_handle(struct worker *worker, struct control_message *messag
         worker->untaken = false;
         return;
     case CONTROL_READY:
-        guest_fd_done(worker);
+        guest_fd_done(worker, message->value == 1);
         if (worker->state == WORKER_STARTING) {
             worker->state = WORKER_SERVING;
             start_over(worker);
@@ -372,7 +367,7 @@ static void guest_gone(struct worker *worker)
     if (worker->state == WORKER_STARTING)
         spares_served(&worker->service->spares);
     seat_worker_gone(worker);
-    if (vm->window)
+    if (vm->window && !worker->has_no_window)
         window_guest_gone(vm->window, worker->number, worker->leaver_fd);
     worker->leaver_fd = -1;
     if (worker->untaken && worker->guest_fd >= 0)

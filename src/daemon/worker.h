@@ -38,14 +38,15 @@ struct worker {
     bool is_spare;               /* waits for a guest: is in gpu->spares */
     uint64_t spare_memory_bytes; /* of the GPU, that it held when it became ready; 0: not known */
     unsigned spare_memory_asked;
-    bool starting;   /* counts in starting_count of its VM and the service */
-    bool killed;     /* by the daemon: its end says nothing of itself */
-    bool untaken;    /* a spare that was given a guest, and has not touched it yet */
-    bool reaped;     /* its process number is not its own any more */
-    bool failed;     /* it said why it cannot serve */
-    int guest_fd;    /* kept until READY, to tell the guest if the worker dies before; then -1 */
-    int leaver_fd;   /* the same from READY on, if its VM has a window: window_guest_gone(); else -1 */
-    uint32_t number; /* of the guest process in its VM */
+    bool starting;      /* counts in starting_count of its VM and the service */
+    bool killed;        /* by the daemon: its end says nothing of itself */
+    bool untaken;       /* a spare that was given a guest, and has not touched it yet */
+    bool reaped;        /* its process number is not its own any more */
+    bool failed;        /* it said why it cannot serve */
+    int guest_fd;       /* kept until READY, to tell the guest if the worker dies before; then -1 */
+    int leaver_fd;      /* the same from READY on, if it uses its VM's window: window_guest_gone(); else -1 */
+    bool has_no_window; /* it does not use one */
+    uint32_t number;    /* of the guest process in its VM */
     int control_fd;
 
     /* The grant: seat.c decides, the functions below carry out. */

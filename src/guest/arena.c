@@ -49,6 +49,12 @@ bool arena_contains(uint64_t address)
     return address - arena_base < arena_bytes;
 }
 
+void arena_bounds(uint64_t *start, uint64_t *end)
+{
+    *start = arena_base;
+    *end = arena_base + arena_bytes;
+}
+
 bool arena_map(int fd, uint64_t offset, uint64_t address, uint64_t bytes)
 {
     void *got = mmap((void *)(uintptr_t)address, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,

@@ -15,6 +15,9 @@ void arena_release(void);
 
 bool arena_contains(uint64_t address);
 
+/* The range itself; *end is the first address behind it. */
+void arena_bounds(uint64_t *start, uint64_t *end);
+
 /* Maps a segment, which begins at offset in fd, over the reserved range at address; closes fd. False when the
  * kernel refuses. */
 bool arena_map(int fd, uint64_t offset, uint64_t address, uint64_t bytes);

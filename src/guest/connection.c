@@ -12,6 +12,7 @@
 #include "guest/arena.h"
 #include "guest/diagnostics.h"
 #include "guest/lock.h"
+#include "guest/pages.h"
 #include "guest/thread.h"
 #include "guest/window.h"
 #include "wire/handshake.h"
@@ -40,16 +41,28 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
                              void *dso_handle);
 extern void *__dso_handle;
 
+/* Nothing keeps the window's pages for this process any longer: those in the place of its own, where it had
+ * registered memory, become that again. What it has allocated through CUDA stays as it is. */
+static void leave_window(void)
+{
+    uint64_t start, end;
+    if (!window_is_open())
+        return;
+    arena_bounds(&start, &end);
+    (void)(pages_leave_window(0, start) && pages_leave_window(end, UINT64_MAX));
+}
+
 /* The child has neither the parent's worker nor its lanes: CUDA does not survive a fork. The descriptor must
  * go, or the worker would outlive the parent. */
 static void forget_in_child(void)
 {
     if (atomic_load(&connection.phase) == PHASE_UNOPENED)
         return;
+    leave_window(); /* nobody else is given it while the descriptor is open */
+    window_close();
     if (connection.fd >= 0)
         close(connection.fd);
     connection.fd = -1;
-    window_close();
     atomic_store(&connection.phase, PHASE_FORKED);
     thread_forget();
 }
@@ -244,6 +257,7 @@ void connection_lost_with(CUresult result, const char *why)
     diagnostics_say("%s", why != NULL && why[0] != '\0'
                               ? why
                               : "the GPU worker of this program is gone; CUDA calls fail from now on");
+    leave_window();
 }
 
 CUresult connection_check(void)

@@ -47,13 +47,11 @@ uint8_t *staging_area(CUresult *result)
     return thread->staging;
 }
 
-/* Too little for the staging area, or there is none, and no memory for one. */
-static bool goes_in_records(size_t bytes)
+bool staging_is_to_be_had(void)
 {
     CUresult result;
-    if (bytes <= SMALL_BYTES || !connection_shares_memory())
-        return true;
-    return staging_area(&result) == NULL && result == CUDA_ERROR_OUT_OF_MEMORY;
+    return connection_shares_memory() &&
+           (staging_area(&result) != NULL || result != CUDA_ERROR_OUT_OF_MEMORY);
 }
 
 CUresult staging_take_slot(uint8_t **memory, uint32_t *slot)
@@ -142,7 +140,7 @@ CUresult copy_to_device(CUdeviceptr device, const void *host, size_t bytes, CUst
     if (!synchronous && capture_is_in(stream))
         return captured_copy(device, (void *)(uintptr_t)host, bytes, stream, true);
     bool known = ranges_is_device(device, bytes);
-    if (goes_in_records(bytes))
+    if (bytes <= SMALL_BYTES || !staging_is_to_be_had())
         return copy_inline_to_device(device, host, bytes, stream, known);
     return copy_staged_to_device(device, host, bytes, stream, known);
 }
@@ -218,8 +216,9 @@ CUresult copy_from_device(void *host, CUdeviceptr device, size_t bytes, CUstream
         return copy_shared((uintptr_t)host, device, bytes, stream, false, synchronous);
     if (!synchronous && capture_is_in(stream))
         return captured_copy(device, host, bytes, stream, false);
-    result = goes_in_records(bytes) ? copy_inline_from_device(host, device, bytes, stream)
-                                    : copy_staged_from_device(host, device, bytes, stream);
+    result = bytes <= SMALL_BYTES || !staging_is_to_be_had()
+                 ? copy_inline_from_device(host, device, bytes, stream)
+                 : copy_staged_from_device(host, device, bytes, stream);
     if (result == CUDA_SUCCESS)
         stream_was_waited_for(stream);
     return result;

@@ -12,6 +12,10 @@
  * there is none to be had. */
 uint8_t *staging_area(CUresult *result);
 
+/* Memory is shared, and the thread has a staging area or can have one: not where the host is out of memory.
+ */
+bool staging_is_to_be_had(void);
+
 /* Takes the next slot for data to the device, waiting until its last copy is done. */
 CUresult staging_take_slot(uint8_t **memory, uint32_t *slot);
 

@@ -7,7 +7,6 @@
 #include "guest/call.h"
 #include "guest/capture.h"
 #include "guest/captured_copy.h"
-#include "guest/connection.h"
 #include "guest/context.h"
 #include "guest/copy.h"
 #include "guest/export.h"
@@ -374,7 +373,7 @@ CUresult copy_box(const CUDA_MEMCPY3D *copy, enum box_form form, CUstream stream
         return copy_between_hosts(&from, &to, &box, stream);
     if (!synchronous && capture_is_in(stream))
         return capture_rows(&from, &to, &box, stream);
-    if (!connection_shares_memory())
+    if (!staging_is_to_be_had())
         return copy_pieces(&passage, &from, &to, &box, RECORD_INLINE_BYTES,
                            from_host ? send_to_device : fetch_from_device);
     return from_host ? copy_pieces(&passage, &from, &to, &box, STAGING_SLOT_BYTES, stage_to_device)

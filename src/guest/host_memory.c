@@ -74,8 +74,8 @@ CUresult host_memory_allocate(enum range_kind kind, void **memory, size_t bytes,
         return CUDA_SUCCESS;
     }
     struct request_host_free undo = {.address = reply.address};
-    call_wait(CALL_host_free, &undo, sizeof undo, NULL, 0, NULL, 0);
     arena_unmap(reply.address, reply.segment_bytes);
+    call_wait(CALL_host_free, &undo, sizeof undo, NULL, 0, NULL, 0);
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
@@ -88,10 +88,10 @@ CUresult host_memory_free(enum range_kind kind, void *memory)
         munmap(memory, range.segment_bytes);
         return CUDA_SUCCESS;
     }
+    /* Once the worker has freed it, another thread may be given the place. */
     struct request_host_free request = {.address = range.address};
-    CUresult result = call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
     arena_unmap(range.address, range.segment_bytes);
-    return result;
+    return call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
 }
 
 VGPU_EXPORT CUresult cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags)

@@ -65,18 +65,13 @@ static bool span_insert(struct span span)
     return true;
 }
 
-/* The pages stay what the worker has made them, but those of a window, which others may have next: when the
- * GPU is done with them they become the program's own. */
+/* The pages stay what the worker has made them, but those of a window, which others may have next: they
+ * become the program's own. */
 static CUresult segment_free(uint64_t start, uint64_t end)
 {
     struct request_host_free request = {.address = start};
-    if (window_is_open()) {
-        CUresult result = cuCtxSynchronize();
-        if (result != CUDA_SUCCESS)
-            return result;
-        if (!pages_leave_window(start, end))
-            return CUDA_ERROR_OUT_OF_MEMORY;
-    }
+    if (window_is_open() && !pages_leave_window(start, end))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     return call_wait(CALL_host_free, &request, sizeof request, NULL, 0, NULL, 0);
 }
 
@@ -189,6 +184,10 @@ VGPU_EXPORT CUresult cuMemHostUnregister(void *p)
     struct range range;
     if (p == NULL)
         return CUDA_ERROR_INVALID_VALUE;
+    if (window_is_open()) /* its pages move: the GPU must be done with them */
+        result = cuCtxSynchronize();
+    if (result != CUDA_SUCCESS)
+        return result;
     if (!ranges_remove(RANGE_REGISTERED, (uintptr_t)p, &range))
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
     if (!range.shared)

@@ -75,6 +75,7 @@ static bool window_place_known(struct guest_thread *thread)
 
 static CUresult ask_for_window_place(const struct frame_header *request, struct guest_thread *thread)
 {
+    atomic_store(&thread->window_known, false);
     reader_join(thread);
     CUresult result =
         connection_send(request, NULL, 0) == 0 ? reader_wait(thread, window_place_known) : connection_state();
@@ -98,8 +99,10 @@ static CUresult lane_open_mapped(struct guest_thread *thread, const struct frame
     if (fd >= 0)
         close(fd);
     if (memory == MAP_FAILED) {
+        const struct frame_header close_it = {.type = FRAME_LANE_CLOSE, .lane = thread->lane_id};
         if (in_window)
             reader_leave(thread);
+        connection_send(&close_it, NULL, 0);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     madvise(memory, LANE_SEGMENT_BYTES, MADV_DONTFORK);

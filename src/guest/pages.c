@@ -96,17 +96,24 @@ bool pages_move_into(int fd, uint64_t offset, uint64_t start, uint64_t bytes)
     return done;
 }
 
-/* Filled elsewhere, the new pages come into their place in one step. */
+/* Filled elsewhere, the new pages come into their place piece by piece, each in one step. They are of one
+ * mapping, and become one again. */
 static bool make_private(uint64_t start, uint64_t bytes)
 {
-    void *fresh = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *fresh =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (fresh == MAP_FAILED)
         return false;
-    copy_pages(fresh, (const uint64_t *)(uintptr_t)start, bytes);
-    if (mremap(fresh, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(uintptr_t)start) != MAP_FAILED)
-        return true;
-    munmap(fresh, bytes);
-    return false;
+    for (uint64_t at = 0; at < bytes; at += MOVE_BYTES) {
+        uint64_t part = bytes - at < MOVE_BYTES ? bytes - at : MOVE_BYTES;
+        void *place = (void *)(uintptr_t)(start + at);
+        copy_pages((uint64_t *)(fresh + at), place, part);
+        if (mremap(fresh + at, part, part, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED) {
+            munmap(fresh + at, bytes - at);
+            return false;
+        }
+    }
+    return true;
 }
 
 struct search {
@@ -130,13 +137,8 @@ bool pages_leave_window(uint64_t start, uint64_t end)
         struct search search = {.start = start, .end = end};
         if (for_each_mapping(start, end, find_in_window, &search))
             return true;
-        if (search.found_end == 0)
+        if (search.found_end == 0 || !make_private(search.found_start, search.found_end - search.found_start))
             return false;
-        for (uint64_t at = search.found_start; at < search.found_end; at += MOVE_BYTES) {
-            uint64_t part = search.found_end - at < MOVE_BYTES ? search.found_end - at : MOVE_BYTES;
-            if (!make_private(at, part))
-                return false;
-        }
         start = search.found_end;
     }
 }

@@ -133,7 +133,8 @@ _Static_assert(sizeof(struct grant_page) <= GRANT_PAGE_BYTES, "the grant page is
  * the same build of the same project and trust each other's layout; the daemon still ignores a
  * message that makes no sense in its state. */
 enum control_type {
-    CONTROL_READY = 1, /* worker: the driver is loaded, the guest has been welcomed */
+    CONTROL_READY = 1, /* worker: the driver is loaded, the guest has been welcomed; value: 1 if it shares
+                        * memory through the VM's window */
     CONTROL_WANT,      /* worker: a call waits for the grant. Sent once until granted. generation: that of the
                         * word that said NONE */
     CONTROL_RELEASED,  /* worker: drained, the page says NONE. generation: the grant given back;

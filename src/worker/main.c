@@ -46,11 +46,16 @@ static char *option(int argc, char **argv, const char *name)
     return NULL;
 }
 
-static void tell_daemon(enum control_type type, const char *text)
+static void tell_daemon_with(enum control_type type, uint64_t value, const char *text)
 {
-    struct control_message message = {.type = type};
+    struct control_message message = {.type = type, .value = value};
     snprintf(message.text, sizeof message.text, "%s", text);
     (void)send(WORKER_FD_CONTROL, &message, sizeof message, MSG_NOSIGNAL);
+}
+
+static void tell_daemon(enum control_type type, const char *text)
+{
+    tell_daemon_with(type, 0, text);
 }
 
 /* Cannot serve: the daemon is told why, and tells the guest. */
@@ -204,7 +209,7 @@ int main(int argc, char **argv)
         give_up("the host cannot start another worker");
     if (!connection_greet(WORKER_FD_GUEST))
         return 1;
-    tell_daemon(CONTROL_READY, "");
+    tell_daemon_with(CONTROL_READY, shared_memory_in_window(), "");
     connection_serve();
     /* The guest has gone: no destructor of ours or the driver's has anything left to save. */
     _exit(0);

@@ -23,7 +23,7 @@ OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 
 # A program of the tenant's that does what the lines on its stdin say, with the functions below, and answers each.
 GUEST = """
-import ctypes, os, sys
+import ctypes, os, sys, time
 cuda = ctypes.CDLL("libcuda.so.1")
 kept = []
 
@@ -61,6 +61,25 @@ def is_registered_text():
 
 def holds():
     return ctypes.string_at(kept[-1], 4096) == bytes([7]) * 4096
+
+def leave_child(answer):
+    if os.fork() == 0:
+        os.close(0)
+        while not os.path.exists(answer + ".asked"):
+            time.sleep(0.02)
+        with open(answer + ".new", "w") as file:
+            file.write(repr(is_registered_text()))
+        os.rename(answer + ".new", answer)
+        os._exit(0)
+
+def storm():
+    device, words = ctypes.c_uint64(), (ctypes.c_uint32 * 16384)()
+    if cuda.cuMemAlloc_v2(ctypes.byref(device), ctypes.c_size_t(65536)) != 0:
+        return
+    print("None", flush=True)
+    while cuda.cuMemcpyHtoDAsync_v2(device, words, ctypes.c_size_t(65536), None) == 0:
+        cuda.cuMemsetD32Async(device, 1, ctypes.c_size_t(16384), None)
+    return "over"
 
 def write():
     ctypes.memset(kept[-1], 9, 1 << 20)
@@ -173,20 +192,51 @@ def survivor_keeps_its_memory():
     with windowed_host() as host:
         survivor = guest_in(host)
         require(survivor.says("pin(64)") == 0, "memory cannot be pinned")
+        registrar = guest_in(host)
+        require(registrar.says("register(16)") == 0, "memory cannot be registered")
         before = memory_of(host)
         for worker in host.workers():
             os.kill(worker, signal.SIGKILL)
         wait_until(lambda: survivor.says("cuda.cuCtxSynchronize()") != 0, "the survivor to notice")
         require(survivor.says("holds()"), "pinned memory has changed without a worker")
+        wait_until(lambda: registrar.says("cuda.cuCtxSynchronize()") != 0, "the other survivor to notice")
         others = [guest_in(host) for _ in range(2)]
         for other in others:
             require(other.says("pin(32)") == 0, "another process cannot pin memory")
         survivor.says("write()")
         require(all(other.says("holds()") for other in others), "the survivor wrote into another process's memory")
         require(memory_of(host) >= before, "the survivor's memory is gone")
-        require(survivor.leave() == 0, "the survivor has failed")
-        for other in others:
-            other.leave()
+        require(registrar.says("is_registered_text()"), "registered memory has changed without a worker")
+        host.stop_daemon()
+        host.start_daemon()
+        require(guest_in(host).says("pin(128)") == 0, "memory cannot be pinned after a restart")
+        require(registrar.says("is_registered_text()"), "a program's own memory is another one's after a restart")
+        require(registrar.leave() == 0 and survivor.leave() == 0, "a survivor has failed")
+
+
+def forked_child_keeps_the_programs_memory():
+    """Registered memory is the program's own: its child has it still when the program has gone."""
+    with windowed_host() as host:
+        parent, answer = guest_in(host), host.folder / "answer"
+        require(parent.says("register(16)") == 0, "memory cannot be registered")
+        parent.says(f"leave_child({str(answer)!r})")
+        parent.process.kill()
+        wait_until(lambda: is_empty(host), "the end of the parent's part of the window")
+        require(guest_in(host).says("pin(128)") == 0, "memory cannot be pinned")
+        pathlib.Path(f"{answer}.asked").touch()
+        wait_until(answer.exists, "the child's answer")
+        require(answer.read_text() == "True", "the child's memory is another program's")
+
+
+def survivors_part_is_given_back():
+    """When it ends."""
+    with windowed_host() as host:
+        survivor = guest_in(host)
+        require(survivor.says("pin(64)") == 0, "memory cannot be pinned")
+        os.kill(*host.workers(), signal.SIGKILL)
+        wait_until(lambda: survivor.says("cuda.cuCtxSynchronize()") != 0, "the survivor to notice")
+        require(memory_of(host) > 64 * MIB, "the survivor's memory is gone")
+        survivor.leave()
         wait_until(lambda: is_empty(host), "the end of the survivor's memory")
 
 
@@ -266,6 +316,7 @@ def scribbled_over():
         for seed in range(5):
             victim = guest_in(host)
             require(victim.says("pin(4)") == 0 and victim.says("copies()"), "a guest cannot work")
+            victim.says("storm()")
             junk = bytes((i * 37 + seed * 101) & 0xFF for i in range(256)) * 4096
             with open(host.window_path(VM), "r+b") as window:
                 for offset in range(4 << 20, 32 << 20, len(junk)):
@@ -276,6 +327,20 @@ def scribbled_over():
             victim.process.wait()
         require(host.daemon.poll() is None, "vgpud has ended")
         wait_until(lambda: memory_of(host) < 64 * MIB, "the end of the memory")
+
+
+def left_over():
+    """The window of a VM that is removed while no daemon runs goes when the next one starts; nothing else does."""
+    with windowed_host() as host:
+        with open(host.window_path("stranger"), "wb") as stranger:
+            stranger.write(b"not a window")
+        host.stop_daemon()
+        host.admin("remove-vm", f"--vm-uuid={VM}")
+        require(os.path.exists(host.window_path(VM)), "the window has gone before")
+        host.start_daemon()
+        wait_until(lambda: not os.path.exists(host.window_path(VM)), "the end of the file")
+        require(os.path.exists(host.window_path("stranger")), "another's file has gone")
+        require(os.path.exists(host.window_path(OTHER)), "another VM's window has gone")
 
 
 def unregistered():
@@ -367,9 +432,10 @@ def host_without_memory():
             host.window_folder = None
 
 
-SCENARIOS = {f.__name__: f for f in (memory_goes_back, new_memory_is_zero, survivor_keeps_its_memory, full_window,
+SCENARIOS = {f.__name__: f for f in (memory_goes_back, new_memory_is_zero, survivor_keeps_its_memory,
+                                     survivors_part_is_given_back, forked_child_keeps_the_programs_memory, full_window,
                                      registered_memory_comes_back, daemon_restarts, only_its_own_window,
-                                     scribbled_over, unregistered, bad_settings, file_of_somebody_else,
+                                     scribbled_over, left_over, unregistered, bad_settings, file_of_somebody_else,
                                      hypervisors_own_file, host_without_memory)}
 
 

@@ -217,7 +217,7 @@ def check_virtual_machines(checks, host):
                    env={"VGPU_WINDOW_SIZE": "1G", "VGPU_WINDOW_DIR": "/proc"})
     expect_finding(checks, host, "fault", "windows", "/nowhere: No such file",
                    env={"VGPU_WINDOW_SIZE": "1G", "VGPU_WINDOW_DIR": "/nowhere"})
-    expect_finding(checks, host, "warning", "windows", "can fill it", env={"VGPU_WINDOW_SIZE": "1T"})
+    expect_finding(checks, host, "warning", "windows", "leaves none to others", env={"VGPU_WINDOW_SIZE": "1T"})
     expect_finding(checks, host, "warning", "windows", "no way to vgpud", env={"VGPU_WINDOW_SIZE": "64M"})
     host.env["VGPU_WINDOW_SIZE"], host.env["VGPU_LISTEN_VSOCK_PORT"] = "64M", "0"
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:

@@ -113,8 +113,8 @@ static void *pass_wakes_on(void *argument)
     return NULL;
 }
 
-/* lane_answer(), now and then by a worker that is held up in the middle of it: the guest may have gone on, and
- * fallen asleep over its next call. */
+/* lane_answer(), now and then by a worker that is held up in the middle of it: the guest may have gone on,
+ * and fallen asleep over its next call. */
 static bool answer_late(struct lane_shared *lane, uint32_t count)
 {
     if (count % 8 != 0)

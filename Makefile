@@ -49,10 +49,10 @@ test: all
 	@tools/setup --vm=$(BUILD)/vm || echo 'the tests in a virtual machine will be left out'
 	@tools/run-tests $(BUILD) $(TESTS)
 
-# SECONDS of random attacks by a guest; the seed is printed, and SEED=N repeats a run.
+# SECONDS of random attacks by a guest, with WINDOW=1 through a window; the seed is printed, and SEED=N repeats a run.
 fuzz: all
 	@/usr/bin/python3 tests/system/hostile/test_hostile.py --build=$(BUILD) --fuzz=$(or $(SECONDS),600) \
-	    $(if $(SEED),--seed=$(SEED))
+	    $(if $(SEED),--seed=$(SEED)) $(if $(WINDOW),--window)
 
 # MINUTES of mixed load on the simulated driver; SEED=N repeats a run.
 soak: all

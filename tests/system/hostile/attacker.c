@@ -1,17 +1,24 @@
 #include "attacker.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "wire/handle.h"
+#include "wire/window.h"
+
+#define FAR "tcp:"
 
 #define ARENA_BASE  0x200000000000ull
 #define ARENA_BYTES (1ull << 40)
@@ -29,8 +36,30 @@ static int patience(const struct attacker *attacker)
     return attacker->patience_ms != 0 ? attacker->patience_ms : PATIENCE_MS;
 }
 
+/* From afar: maps the window and connects to the port. */
+static bool connect_far(struct attacker *attacker)
+{
+    char *file;
+    struct stat info;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address.sin_port = htons((uint16_t)strtoul(attacker->path + strlen(FAR), &file, 10));
+    int fd = attacker->window == NULL ? open(file + 1, O_RDWR | O_CLOEXEC) : -1;
+    if (fd >= 0 && fstat(fd, &info) == 0) {
+        attacker->window_bytes = (uint64_t)info.st_size;
+        attacker->window = mmap(NULL, attacker->window_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        MUST(attacker->window != MAP_FAILED);
+    }
+    if (fd >= 0)
+        close(fd);
+    attacker->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return attacker->window != NULL && attacker->fd >= 0 &&
+           connect(attacker->fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
 bool attacker_connect(struct attacker *attacker)
 {
+    if (strncmp(attacker->path, FAR, strlen(FAR)) == 0)
+        return connect_far(attacker);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", attacker->path);
     attacker->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -56,16 +85,47 @@ bool send_frame_of(const struct attacker *attacker, uint32_t type, uint32_t lane
     return send_bytes(attacker, &header, sizeof header);
 }
 
+/* What the frame says of memory that is shared. */
+static void *map_shared(const struct attacker *attacker, const struct frame_header *header, int fd,
+                        size_t bytes)
+{
+    if (attacker->window != NULL)
+        return attacker->window + header->value * WINDOW_BLOCK_BYTES;
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    MUST(memory != MAP_FAILED);
+    close(fd);
+    return memory;
+}
+
+static void unmap_shared(const struct attacker *attacker, void *memory, size_t bytes)
+{
+    if (attacker->window == NULL)
+        munmap(memory, bytes);
+}
+
+/* One that tells where memory lies. */
+static bool read_frame(const struct attacker *attacker, struct frame_header *header, int *fd)
+{
+    if (attacker->window != NULL)
+        return frame_read(attacker->fd, header, sizeof *header) == 0;
+    return frame_read_descriptor(attacker->fd, header, fd) == 0 && *fd >= 0;
+}
+
 bool attacker_greet(struct attacker *attacker, bool shared, uint64_t arena_base, uint64_t arena_bytes)
 {
+    bool in_window = shared && attacker->window != NULL;
     struct guest_hello hello = {.magic = HANDSHAKE_MAGIC,
                                 .version = HANDSHAKE_VERSION,
-                                .flags = shared ? HANDSHAKE_SHARED_MEMORY : 0,
+                                .flags = in_window ? HANDSHAKE_WINDOW
+                                         : shared  ? HANDSHAKE_SHARED_MEMORY
+                                                   : 0,
                                 .arena_base = arena_base,
                                 .arena_bytes = arena_bytes,
                                 .program = "attacker"};
     struct server_welcome welcome;
+    const struct window_head *head = (const struct window_head *)attacker->window;
     if (!send_bytes(attacker, &hello, sizeof hello) ||
+        (in_window && !send_bytes(attacker, head->key, sizeof head->key)) ||
         frame_read(attacker->fd, &welcome, sizeof welcome) != 0 || welcome.status != HANDSHAKE_OK)
         return false;
     attacker->shared = shared;
@@ -73,11 +133,13 @@ bool attacker_greet(struct attacker *attacker, bool shared, uint64_t arena_base,
     if (!shared)
         return true;
     struct frame_header header;
-    int page;
-    MUST(frame_read_descriptor(attacker->fd, &header, &page) == 0 && page >= 0);
-    attacker->process = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
-    MUST(attacker->process != MAP_FAILED);
-    close(page);
+    int page = -1;
+    if (in_window && !(welcome.flags & HANDSHAKE_WINDOW)) { /* it has spoilt the key, or taken all there is */
+        attacker->shared = false;
+        return true;
+    }
+    MUST(read_frame(attacker, &header, &page));
+    attacker->process = map_shared(attacker, &header, page, 4096);
     return true;
 }
 
@@ -93,8 +155,12 @@ void attacker_stop(struct attacker *attacker)
 {
     close(attacker->fd);
     if (attacker->process != NULL)
-        munmap(attacker->process, 4096);
-    *attacker = (struct attacker){.path = attacker->path, .fd = -1, .patience_ms = attacker->patience_ms};
+        unmap_shared(attacker, attacker->process, 4096);
+    *attacker = (struct attacker){.path = attacker->path,
+                                  .fd = -1,
+                                  .patience_ms = attacker->patience_ms,
+                                  .window = attacker->window,
+                                  .window_bytes = attacker->window_bytes};
 }
 
 bool attacker_is_cut_off(struct attacker *attacker)
@@ -130,14 +196,12 @@ struct attack_lane *lane_start(struct attacker *attacker)
     do { /* there may be segments that nobody has taken */
         if (fd >= 0)
             close(fd);
-        if (frame_read_descriptor(attacker->fd, &header, &fd) != 0 || fd < 0) {
+        if (!read_frame(attacker, &header, &fd)) {
             free(lane);
             return NULL;
         }
     } while (header.type != FRAME_LANE_OPEN);
-    lane->shared = mmap(NULL, LANE_SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    MUST(lane->shared != MAP_FAILED);
-    close(fd);
+    lane->shared = map_shared(attacker, &header, fd, LANE_SEGMENT_BYTES);
     return lane;
 }
 
@@ -145,7 +209,7 @@ void lane_stop(struct attack_lane *lane)
 {
     send_frame_of(lane->attacker, FRAME_LANE_CLOSE, lane->id, 0);
     if (lane->shared != NULL)
-        munmap(lane->shared, LANE_SEGMENT_BYTES);
+        unmap_shared(lane->attacker, lane->shared, LANE_SEGMENT_BYTES);
     free(lane);
 }
 
@@ -181,8 +245,11 @@ bool send_record(struct attack_lane *lane, const struct record_header *header, c
     if (bytes > 0)
         memcpy(lane->shared->ring + place % LANE_RING_BYTES + sizeof *header, body, bytes);
     lane->head = place + header->bytes;
-    if (lane_publish(lane->shared, lane->head))
-        lane_ring(lane->shared);
+    if (!lane_publish(lane->shared, lane->head))
+        return true;
+    if (lane->attacker->window != NULL)
+        return send_frame_of(lane->attacker, FRAME_WAKE, lane->id, 0);
+    lane_ring(lane->shared);
     return true;
 }
 
@@ -218,11 +285,15 @@ int await_answer(struct attack_lane *lane)
     struct attacker *attacker = lane->attacker;
     if (lane->shared != NULL) {
         lane->answers++;
-        for (int waited = 0; !lane_answered(lane->shared, lane->answers); waited += 10) {
-            if (waited >= patience(attacker) ||
+        const int step_us = attacker->window != NULL ? 100 : 10000; /* through a window nobody wakes it */
+        for (int waited_us = 0; !lane_answered(lane->shared, lane->answers); waited_us += step_us) {
+            if (waited_us / 1000 >= patience(attacker) ||
                 (attacker_is_cut_off(attacker) && !lane_answered(lane->shared, lane->answers)))
                 return NO_ANSWER;
-            lane_await(lane->shared, lane->answers, 10000000);
+            if (attacker->window != NULL)
+                usleep((useconds_t)step_us);
+            else
+                lane_await(lane->shared, lane->answers, (uint64_t)step_us * 1000);
         }
         return take_answer(lane, lane->shared->reply);
     }

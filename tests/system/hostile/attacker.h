@@ -19,8 +19,11 @@
 #define NO_ANSWER (-1)
 
 struct attacker {
-    const char *path; /* of the VM's socket */
+    const char
+        *path; /* of the VM's socket; or "tcp:PORT:FILE", and what is shared is a window in that file */
     int fd;
+    uint8_t *window; /* all of it; NULL: there is none */
+    uint64_t window_bytes;
     bool shared; /* memory is shared; else all goes over the socket */
     uint64_t arena_base;
     struct process_shared *process;

@@ -94,8 +94,17 @@ static void random_step(struct fuzzer *fuzzer)
         break;
     case 3:
         if (below(fuzzer, 8) == 0)
-            send_frame_of(fuzzer->attacker, below(fuzzer, 8), below(fuzzer, 6),
+            send_frame_of(fuzzer->attacker, below(fuzzer, 9), below(fuzzer, 6),
                           below(fuzzer, 2) * below(fuzzer, 4096));
+        break;
+    case 4:
+        if (fuzzer->attacker->window != NULL) /* but for its head: all further connections would be streams */
+            fuzzer->attacker->window[4096 + next(fuzzer) % (fuzzer->attacker->window_bytes - 4096)] ^=
+                (uint8_t)next(fuzzer);
+        break;
+    case 5:
+        if (fuzzer->attacker->shared && fuzzer->attacker->window != NULL)
+            send_frame_of(fuzzer->attacker, FRAME_WAKE, below(fuzzer, 2 * LANES), 0);
         break;
     default:
         random_record(fuzzer);

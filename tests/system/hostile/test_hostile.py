@@ -2,7 +2,7 @@
 """A hostile guest beside a good one: whatever it does, the daemon lives, the other VM's checked work goes on, its own
 worker answers or ends, and nothing of it stays behind.
 
-    test_hostile.py --build=DIR [--fuzz=SECONDS] [--seed=N] [--limited] [ATTACK...]
+    test_hostile.py --build=DIR [--fuzz=SECONDS] [--seed=N] [--window] [--limited] [ATTACK...]
 
 Without --fuzz: every attack that `hostile` knows, or those named. With it: random ones for so many seconds; the seed
 is printed, so that a run can be repeated."""
@@ -36,8 +36,11 @@ def descriptors(pid):
 class Fight:
     """A host with both VMs, and the neighbour at work."""
 
-    def __init__(self, host, programs):
+    def __init__(self, host, programs, window):
         self.host = host
+        self.path = str(self.host.folder / "run" / "guests" / f"{ATTACKER}.sock")
+        if window:
+            self.path = f"tcp:{host.addresses[ATTACKER].rpartition(':')[2]}:{host.window_path(ATTACKER)}"
         self.hostile = str(programs / "tests" / "system" / "hostile" / "hostile")
         host.set_up([(ATTACKER, "A", "medium"), (NEIGHBOUR, "A", "medium")])
         self.neighbour = host.start_guest(NEIGHBOUR, str(programs / "tests" / "gpu" / "guest-work"), "steady",
@@ -64,9 +67,8 @@ class Fight:
         """One attack; prints a line."""
         before = self.rounds()
         start = time.monotonic()
-        path = str(self.host.folder / "run" / "guests" / f"{ATTACKER}.sock")
         try:
-            done = subprocess.run([self.hostile, path, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+            done = subprocess.run([self.hostile, self.path, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
                                   text=True, errors="replace", timeout=seconds, check=False)
             said, status = (done.stdout + done.stderr).strip(), done.returncode
         except subprocess.TimeoutExpired:
@@ -126,13 +128,15 @@ def main():
     parser.add_argument("--installation", help="where the programs under attack are (default: BUILD)")
     parser.add_argument("--fuzz", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--window", action="store_true", help="with --fuzz: the attacker comes through a window")
     parser.add_argument("--limited", action="store_true", help="the attacker's VM has every limit that there is")
     parser.add_argument("attacks", nargs="*", metavar="ATTACK")
     arguments = parser.parse_args()
     programs = pathlib.Path(arguments.build).resolve()
     try:
-        with Host(Installation(arguments.installation or programs), "simulated", warm_workers=0) as host:
-            fight = Fight(host, programs)
+        with Host(Installation(arguments.installation or programs), "simulated", warm_workers=0,
+                  far_vms=[ATTACKER], window_size="64M") as host:
+            fight = Fight(host, programs, arguments.window)
             if arguments.limited:
                 host.admin("set-limits", f"--vm-uuid={ATTACKER}", *LIMITS)
             if arguments.fuzz:
@@ -149,6 +153,8 @@ def main():
                                        check=True).stdout.split()
                 for name in arguments.attacks or known:
                     fight.run(name, "attack", name)
+            if arguments.window and "(attacker), shared memory, in a window" not in host.log():
+                raise TestbedError("the attacker has not come through a window")
             fight.finish()
             print(f"{fight.rounds()} times ten checked rounds of the neighbour; {fight.failures} failed")
             return 1 if fight.failures else 0

@@ -8,7 +8,6 @@
 #include "admin/commands.h"
 #include "admin/document.h"
 #include "admin/selection.h"
-#include "base/error.h"
 
 #define LIBVIRT_FOLDER "/dev/shm/" /* where libvirt's <shmem> has its files */
 
@@ -20,7 +19,7 @@ struct lines {
 
 struct devices {
     struct lines libvirt, qemu;
-    const char *note; /* why libvirt's lines are not all; NULL: they are */
+    const char *note; /* why these are not all, or none; NULL: they are all */
 };
 
 __attribute__((format(printf, 2, 3))) static void add(struct lines *lines, const char *format, ...)
@@ -54,23 +53,19 @@ static void add_window(struct devices *devices, const char *path, uint64_t bytes
     add(&devices->libvirt, "</shmem>");
 }
 
-static enum vgpu_status find_devices(const struct command_context *context, const struct vgpu_vm *vm,
-                                     struct devices *devices, struct vgpu_error *err)
+static struct devices find_devices(const struct command_context *context, const struct vgpu_vm *vm)
 {
     char path[PATH_MAX];
+    struct devices devices = {.note = NULL};
     uint64_t bytes = vgpu_window(context->vgpu, vm->vm_uuid, path, sizeof path);
-    *devices = (struct devices){.note = NULL};
     if (vm->vsock_cid != 0)
-        add_vsock(devices, vm->vsock_cid);
+        add_vsock(&devices, vm->vsock_cid);
     if (bytes != 0)
-        add_window(devices, path, bytes);
-    if (devices->qemu.count == 0)
-        return error_set(
-            err, VGPU_ERR_NOT_FOUND,
-            "VM %s needs no device: it has no vsock CID (vgpu-admin update-vm --vsock-cid) and no "
-            "window (window_size in vgpu.conf)",
-            vm->vm_name);
-    return VGPU_OK;
+        add_window(&devices, path, bytes);
+    if (devices.qemu.count == 0)
+        devices.note = "no device: it has no vsock CID (vgpu-admin update-vm --vsock-cid) and no window "
+                       "(window_size in vgpu.conf)";
+    return devices;
 }
 
 static void print_lines(FILE *out, const char *title, const struct lines *lines)
@@ -114,10 +109,7 @@ enum vgpu_status run_show_devices(const struct command_context *context, struct 
     json_t *list = json_array();
     enum vgpu_status status = selection_find(context, &vms, &count, err);
     for (size_t i = 0; status == VGPU_OK && i < count; i++) {
-        struct devices devices;
-        status = find_devices(context, &vms[i], &devices, err);
-        if (status != VGPU_OK)
-            break;
+        struct devices devices = find_devices(context, &vms[i]);
         if (as_json) {
             json_array_append_new(list, document_devices(&vms[i], &devices));
             continue;

@@ -10,7 +10,7 @@
 #include "wire/window.h"
 
 /* Looks for a window: the file that VGPU_WINDOW names, else persistent memory, else among the PCI devices one
- * whose memory is cached; uncached, copies would take longer than over the connection. None for
+ * whose memory is cached. None for
  * VGPU_WINDOW=none.
  * True: *key is what stands in it. Which one the worker has is its to say. */
 bool window_open(uint8_t key[WINDOW_KEY_BYTES]);
